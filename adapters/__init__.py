@@ -1,0 +1,1 @@
+"""Broker feeds: a base class, a pool, a registry, one package per protocol family."""

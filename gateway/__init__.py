@@ -1,0 +1,3 @@
+"""OpenAlgo gateway: live market data and paper trading for Indian brokers."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Cython hot loops. Imports picows and nothing of ours."""

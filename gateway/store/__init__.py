@@ -1,0 +1,1 @@
+"""Tables, migrations and the look-ups on them (SQLAlchemy 2)."""
