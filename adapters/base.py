@@ -12,8 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from gateway.errors import FeedError
 from gateway.model import Instrument, Mode, Want
 from gateway.ports import TickSink
+
+
+class FeedEndedError(FeedError):
+    """The feed is over for good (a recording at its end): no reconnecting until it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class Adapter(ABC):
 
     name: ClassVar[str]
     limits: ClassVar[Limits]
+    #: False for feeds without a login: fresh credentials are no reason to reconnect
+    needs_credentials: ClassVar[bool] = True
 
     def __init__(self, config: FeedConfig, sink: TickSink, clock_ns: Callable[[], int]) -> None:
         self.config = config

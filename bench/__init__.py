@@ -1,0 +1,1 @@
+"""Benches: load from processes of their own, references in the same run."""

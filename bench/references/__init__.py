@@ -1,0 +1,1 @@
+"""The servers that the gateway is measured beside: the plain design, and no design at all."""

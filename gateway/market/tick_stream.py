@@ -1,0 +1,166 @@
+"""The tick stream: an XPUB socket on which a subscription is a want (zmq-bus, "The tick stream")."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
+import structlog
+import zmq
+from gateway_matcher import Engine
+
+from gateway.errors import StartError
+from gateway.model import FeedStatus, Instrument, Mode, Want
+from gateway.market.zmqlib import below_python, demand_curve
+from gateway.ports import FeedManagerPort
+
+log = structlog.get_logger(__name__)
+
+#: Under this name the stream's wants are held at the feeds.
+HOLDER: Final = "stream"
+#: Ticks that may wait for one subscriber; a slower one loses the ones beyond.
+SEND_MARK: Final = 1_000_000
+#: A topic that nobody subscribes to: a send on it ends the special treatment of a newcomer.
+_NOBODY: Final = b"\x00"
+_BUDGET: Final = 512
+#: Topics of our own on which a subscription is no want.
+_OWN: Final = (b"_health", b"_orders", b"_invalidate")
+
+
+class TickStream:
+    """Handles subscriptions and our own topics; ticks are sent by the engine below Python."""
+
+    def __init__(self, engine: Engine, feeds: FeedManagerPort, now_ms: Callable[[], int]) -> None:
+        self._engine = engine
+        self._feeds = feeds
+        self._now_ms = now_ms
+        self._loop = asyncio.get_running_loop()
+        self._sock: zmq.Socket[bytes] | None = None
+        self._scheduled: asyncio.Handle | None = None
+        self._health: asyncio.TimerHandle | None = None
+        self._subscribers: dict[bytes, int] = {}
+
+    def start(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, curve: tuple[bytes, bytes] | None) -> str:
+        """Binds and begins; returns the address really bound. Raises StartError."""
+        sock = context.socket(zmq.XPUB)
+        sock.linger = 0
+        sock.sndhwm = SEND_MARK
+        sock.setsockopt(zmq.XPUB_MANUAL_LAST_VALUE, 1)
+        demand_curve(sock, curve)
+        try:
+            self._remove_stale(endpoint)
+            sock.bind(endpoint)
+        except (zmq.ZMQError, OSError) as error:
+            sock.close()
+            raise StartError(f"TICK_STREAM: cannot bind {endpoint}: {error.strerror}") from error
+        self._sock = sock
+        self._fd = sock.fd
+        self._engine.set_stream(below_python(sock))
+        self._loop.add_reader(self._fd, self._read)
+        self._scheduled = self._loop.call_soon(self._read)
+        self._tell_health()
+        return sock.last_endpoint.decode()
+
+    @staticmethod
+    def _remove_stale(endpoint: str) -> None:
+        # The process lock says that we are the only market process of this home: a socket file is a dead one's.
+        path = endpoint.removeprefix("ipc://")
+        if path != endpoint and os.path.exists(path):
+            os.unlink(path)
+
+    def stop(self) -> None:
+        """Ends everything and closes the socket."""
+        if self._sock is None:
+            return
+        self._loop.remove_reader(self._fd)
+        for handle in (self._scheduled, self._health):
+            if handle is not None:
+                handle.cancel()
+        self._engine.set_stream(None)
+        self._sock.close()
+        self._sock = None
+
+    def poke(self) -> None:
+        """Looks for subscriptions soon: sends on the socket may have swallowed the edge of its descriptor."""
+        if self._scheduled is None and self._sock is not None:
+            self._scheduled = self._loop.call_soon(self._read)
+
+    def ask_orders(self, user_id: str, after: int, connection: int) -> None:
+        """Asks the trade process for the order events that one connection missed."""
+        self._send(b"_orders", {"user_id": user_id, "after": after, "conn": connection})
+
+    def pass_on_invalidate(self, user_id: str, cache_type: str) -> None:
+        """Passes a CACHE_INVALIDATE of the bus on."""
+        self._send(b"_invalidate", {"user_id": user_id, "cache_type": cache_type})
+
+    def _read(self) -> None:
+        self._scheduled = None
+        if self._sock is None:
+            return
+        for _ in range(_BUDGET):
+            try:
+                message = self._sock.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._on_subscription(message[:1] == b"\x01", message[1:])
+        self.poke()
+
+    def _on_subscription(self, more: bool, topic: bytes) -> None:
+        assert self._sock is not None
+        # Manual mode: the subscription counts only once it is repeated here, for the pipe it came on.
+        self._sock.setsockopt(zmq.SUBSCRIBE if more else zmq.UNSUBSCRIBE, topic)
+        replay = self._engine.replay(topic) if more else None
+        if replay is not None:
+            self._sock.send_multipart([topic, *replay], zmq.NOBLOCK)
+        self._sock.send(_NOBODY, zmq.NOBLOCK)
+        if self._count(more, topic) and topic not in _OWN:
+            self._want(more, topic)
+
+    def _count(self, more: bool, topic: bytes) -> bool:
+        """Counts subscribers of a topic; False for an unsubscription of what nobody had."""
+        before = self._subscribers.get(topic, 0)
+        if not more and not before:
+            return False
+        self._subscribers[topic] = before + (1 if more else -1)
+        if not self._subscribers[topic]:
+            del self._subscribers[topic]
+        return True
+
+    def _want(self, more: bool, topic: bytes) -> None:
+        found = self._engine.want(topic, more)
+        if found is None:
+            self._engine.listen(more)
+            return
+        exchange, symbol, mode, changed = found
+        if not changed:
+            return
+        want = Want(Instrument(exchange, symbol), Mode(mode))
+        if not more:
+            self._feeds.release(HOLDER, [want])
+            return
+        for result in self._feeds.acquire(HOLDER, [want]):
+            if result.code:
+                log.warning("a want of the tick stream is not served", topic=topic.decode(), reason=result.message)
+
+    def _tell_health(self) -> None:
+        self._health = self._loop.call_later(1.0, self._tell_health)
+        now = self._now_ms()
+        feeds = [_health_row(status) for status in self._feeds.statuses(now)]
+        self._send(b"_health", {"ts": now, "feeds": feeds})
+
+    def _send(self, topic: bytes, body: dict[str, Any]) -> None:
+        if self._sock is not None:
+            self._sock.send_multipart([topic, orjson.dumps(body)], zmq.NOBLOCK)
+            self.poke()
+
+
+def _health_row(status: FeedStatus) -> dict[str, Any]:
+    return {
+        "name": status.name,
+        "state": status.state.value,
+        "last_tick_age_ms": status.last_tick_age_ms,
+        "subscribed": status.subscribed,
+    }

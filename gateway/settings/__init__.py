@@ -1,0 +1,1 @@
+"""What `gateway.config` is made of: field descriptions, checks, broker variables, loading, documentation."""

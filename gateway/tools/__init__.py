@@ -1,0 +1,1 @@
+"""Tools beside the gateway that read its tick stream: recorder, recordings, live table."""

@@ -1,0 +1,515 @@
+//! The engine: ticks in, frames out.
+//!
+//! One tick is validated once, kept as last value, built into a frame once per mode and format, and noted
+//! for every reader that may have it now; the others get the newest value when their window ends
+//! (websocket-protocol, "Conflation"). Readers over their high-water mark get it when they have drained.
+
+use rustc_hash::FxHashMap;
+
+use crate::conflate::{Deadlines, Pending};
+use crate::frame::{Format, Parts};
+use crate::instrument::{Entry, Instrument, Instruments, State};
+use crate::last::{Arrival, Value};
+use crate::queue::Chunk;
+use crate::reader::{Reader, Readers};
+use crate::scan::{self, Scan, ScanError};
+use crate::stats::{Latency, Stats};
+use crate::topic::{self, Kind, Mode};
+use crate::turn::{Batch, FrameCache, Turn};
+use crate::types::{Limits, Outcome, Refusal, Subscribed, Tick};
+
+/// Brokers by number; the first is the bus itself.
+#[derive(Debug)]
+struct Brokers(Vec<Box<str>>);
+
+impl Brokers {
+    const LIMIT: usize = 256;
+
+    fn intern(&mut self, name: &str) -> u16 {
+        let known = self.0.iter().position(|broker| **broker == *name);
+        known.unwrap_or_else(|| {
+            if self.0.len() >= Self::LIMIT {
+                return 0;
+            }
+            self.0.push(name.into());
+            self.0.len() - 1
+        }) as u16
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Route {
+    instrument: u32,
+    mode: Mode,
+    broker: Option<u16>,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Engine {
+    limits: Limits,
+    routes: FxHashMap<Box<[u8]>, Route>,
+    instruments: Instruments,
+    readers: Readers,
+    brokers: Brokers,
+    deadlines: Deadlines,
+    listeners: u32,
+    turn: Turn,
+    stats: Stats,
+    latency: Latency,
+}
+
+/// What a new tick means for one subscription.
+enum Step {
+    /// A value that waits is replaced by this one.
+    Replace(State),
+    /// The reader must drain first.
+    Park,
+    /// The window must end first.
+    Wait,
+    /// It goes out now.
+    Send,
+}
+
+#[inline]
+fn next_step(entry: &mut Entry, paused: bool, now_ns: u64) -> Step {
+    if entry.state != State::Idle {
+        return Step::Replace(entry.state);
+    }
+    if paused {
+        entry.state = State::Parked;
+        Step::Park
+    } else if now_ns < entry.next_ns {
+        entry.state = State::Waiting;
+        Step::Wait
+    } else {
+        entry.sent(now_ns);
+        Step::Send
+    }
+}
+
+fn parts<'a>(instrument: &'a Instrument, brokers: &'a Brokers, mode: Mode, value: &'a Value, snapshot: bool) -> Parts<'a> {
+    Parts {
+        exchange: instrument.exchange,
+        symbol: &instrument.symbol,
+        mode,
+        broker: &brokers.0[usize::from(instrument.broker)],
+        payload: &value.payload,
+        reserved_keys: value.reserved_keys,
+        snapshot,
+    }
+}
+
+impl Engine {
+    /// An engine whose ticks come from `broker` unless they say otherwise.
+    pub fn new(broker: &str, limits: Limits) -> Self {
+        Engine {
+            limits,
+            routes: FxHashMap::default(),
+            instruments: Instruments::new(limits.instruments),
+            readers: Readers::default(),
+            brokers: Brokers(vec![broker.into()]),
+            deadlines: Deadlines::default(),
+            listeners: 0,
+            turn: Turn::default(),
+            stats: Stats::default(),
+            latency: Latency::default(),
+        }
+    }
+
+    /// The number of a broker's name, for [`Self::ingest`].
+    pub fn broker(&mut self, name: &str) -> u16 {
+        self.brokers.intern(name)
+    }
+
+    /// Says which broker serves an instrument, for answers given before its first tick.
+    pub fn set_broker(&mut self, exchange: &str, symbol: &str, broker: u16) {
+        let found = topic::exchange_id(exchange).and_then(|exchange| self.instruments.find(exchange, symbol));
+        if let Some(number) = found {
+            self.instruments.get_mut(number).broker = broker;
+        }
+    }
+
+    /// Takes one bus message. `broker` is the feed it came from (0: the bus).
+    pub fn ingest(&mut self, topic: &[u8], payload: &[u8], arrival: Arrival, broker: u16) -> Outcome {
+        let route = match self.routes.get(topic) {
+            Some(route) => *route,
+            None => match self.route(topic) {
+                Ok(route) => route,
+                Err(outcome) => return outcome,
+            },
+        };
+        let Some(found) = self.validated(payload, route.mode) else {
+            return Outcome::Dropped;
+        };
+        let instrument = self.instruments.get_mut(route.instrument);
+        instrument.broker = route.broker.unwrap_or(broker);
+        instrument.last.store(route.mode, payload, arrival, found.ltp, found.reserved_keys);
+        self.stats.ticks[route.mode.index()] += 1;
+        self.distribute(route.instrument, route.mode, arrival, found.ltp.is_some());
+        let publish = self.publishes(route.instrument, route.mode, found.ltp.is_some());
+        Outcome::Tick(Tick { instrument: route.instrument, native: route.mode, publish })
+    }
+
+    fn route(&mut self, topic: &[u8]) -> Result<Route, Outcome> {
+        let market = match topic::classify(topic) {
+            Kind::Market(market) => market,
+            Kind::Orders => return Err(Outcome::Orders),
+            Kind::CacheInvalidate => return Err(Outcome::CacheInvalidate),
+            Kind::Private => return Err(Outcome::Private),
+            Kind::Unknown => return Err(Outcome::Unknown),
+            Kind::Malformed => {
+                self.stats.bad_topic += 1;
+                return Err(Outcome::Dropped);
+            }
+        };
+        let Some(instrument) = self.instruments.intern(market.exchange, market.symbol) else {
+            self.stats.too_many_instruments += 1;
+            return Err(Outcome::Dropped);
+        };
+        let broker = market.broker.map(|name| self.brokers.intern(name));
+        let route = Route { instrument, mode: market.mode, broker };
+        if self.routes.len() < self.limits.instruments * 4 {
+            self.routes.insert(topic.into(), route);
+        }
+        Ok(route)
+    }
+
+    #[inline]
+    fn validated(&mut self, payload: &[u8], mode: Mode) -> Option<Scan> {
+        if payload.len() > self.limits.payload {
+            self.stats.too_large += 1;
+            return None;
+        }
+        match scan::scan(payload) {
+            Ok(found) if found.ltp.is_some() || (mode == Mode::Depth && found.has_levels) => Some(found),
+            Ok(_) => {
+                self.stats.no_price += 1;
+                None
+            }
+            Err(ScanError::Malformed) => {
+                self.stats.bad_payload += 1;
+                None
+            }
+            Err(ScanError::BadNumber) => {
+                self.stats.bad_number += 1;
+                None
+            }
+        }
+    }
+
+    /// Hands the tick just stored to everyone who may have it now and notes it for the others.
+    fn distribute(&mut self, number: u32, native: Mode, arrival: Arrival, priced: bool) {
+        let Engine { instruments, readers, brokers, deadlines, turn, stats, .. } = self;
+        let lowest = if priced { Mode::Ltp } else { native };
+        let frames_before = stats.frames;
+        for mode in Mode::ALL[lowest.index()..=native.index()].iter().copied() {
+            let mut entries = std::mem::take(&mut instruments.get_mut(number).entries[mode.index()]);
+            let instrument = instruments.get(number);
+            // A tick that was just stored serves all these modes, so it is the newest value.
+            if let (false, Some(value)) = (entries.is_empty(), instrument.last.newest(mode)) {
+                let mut built: [Option<Chunk>; 2] = [None; 2];
+                for entry in &mut entries {
+                    let reader = readers.get_mut(entry.reader);
+                    match next_step(entry, reader.paused, arrival.mono_ns) {
+                        Step::Replace(State::Parked) => stats.parked += 1,
+                        Step::Replace(_) => stats.conflated += 1,
+                        Step::Park => reader.parked.push((number, mode)),
+                        Step::Wait => {
+                            deadlines.add(entry.next_ns, Pending { instrument: number, mode, reader: entry.reader });
+                        }
+                        Step::Send => {
+                            let format = reader.format;
+                            let chunk = *built[format as usize].get_or_insert_with(|| {
+                                turn.build(format, &parts(instrument, brokers, mode, value, false))
+                            });
+                            turn.queue(entry.reader, reader, chunk, stats);
+                        }
+                    }
+                }
+            }
+            instruments.get_mut(number).entries[mode.index()] = entries;
+        }
+        let frames = (stats.frames - frames_before) as u32;
+        if frames > 0 {
+            turn.fresh.push((arrival.mono_ns, frames));
+        }
+    }
+
+    /// Counts the tick in the sequences of the topics it belongs to and says which of them someone wants.
+    fn publishes(&mut self, number: u32, native: Mode, priced: bool) -> u8 {
+        let listeners = self.listeners;
+        let instrument = self.instruments.get_mut(number);
+        let at = native.index();
+        instrument.sequence[at] += 1;
+        let mut publish = u8::from(listeners > 0 || instrument.wanted[at] > 0) << at;
+        if priced {
+            for lower in 0..at {
+                if instrument.wanted[lower] > 0 {
+                    instrument.sequence[lower] += 1;
+                    publish |= 1 << lower;
+                }
+            }
+        }
+        publish
+    }
+
+    /// When [`Self::flush`] has something to do, monotonic ns.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.deadlines.next()
+    }
+
+    /// Queues the newest values of all windows that have ended by `now_ns`.
+    pub fn flush(&mut self, now_ns: u64) {
+        while let Some(bucket) = self.deadlines.take_due(now_ns) {
+            let mut cache = FrameCache::default();
+            for pending in &bucket {
+                self.release(*pending, State::Waiting, now_ns, &mut cache);
+            }
+            self.deadlines.recycle(bucket);
+        }
+    }
+
+    /// Sends the newest value of one subscription if it still waits in `state`.
+    fn release(&mut self, pending: Pending, state: State, now_ns: u64, cache: &mut FrameCache) {
+        let Engine { instruments, readers, brokers, deadlines, turn, stats, .. } = self;
+        let Pending { instrument: number, mode, reader: reader_number } = pending;
+        let reader = readers.get_mut(reader_number);
+        let Some(place) = reader.place(number, mode) else { return };
+        let entry = &mut instruments.get_mut(number).entries[mode.index()][place as usize];
+        if entry.state != state {
+            return;
+        }
+        if reader.paused {
+            entry.state = State::Parked;
+            reader.parked.push((number, mode));
+            return;
+        }
+        if now_ns < entry.next_ns {
+            entry.state = State::Waiting;
+            deadlines.add(entry.next_ns, pending);
+            return;
+        }
+        entry.sent(now_ns);
+        let instrument = instruments.get(number);
+        let Some(value) = instrument.last.newest(mode) else { return };
+        let format = reader.format;
+        let chunk = cache.get(number, mode, format, || turn.build(format, &parts(instrument, brokers, mode, value, false)));
+        turn.queue(reader_number, reader, chunk, stats);
+        stats.trailing += 1;
+    }
+
+    /// Gives out what piled up, reader by reader, and starts a new turn.
+    pub fn take(&mut self, mut sink: impl FnMut(Batch<'_>)) {
+        let arena = std::mem::take(&mut self.turn.arena);
+        let mut active = std::mem::take(&mut self.turn.active);
+        let mut before: Vec<Chunk> = Vec::new();
+        for number in active.drain(..) {
+            let reader = self.readers.get_mut(number);
+            reader.active = false;
+            let bytes = reader.queue.bytes();
+            if bytes > 0 {
+                let chunks = reader.queue.chunks();
+                let same = chunks == before.as_slice();
+                sink(Batch { reader: number, bytes, same, arena: &arena, chunks });
+                if !same {
+                    before.clear();
+                    before.extend_from_slice(chunks);
+                }
+            }
+            reader.queue.clear();
+        }
+        self.turn.active = active;
+        self.turn.arena = arena;
+        self.turn.arena.clear();
+        self.turn.arena.shrink_to(1 << 20);
+    }
+
+    /// Notes that everything taken was written at `now_ns`.
+    pub fn written(&mut self, now_ns: u64) {
+        for (arrival, frames) in self.turn.fresh.drain(..) {
+            self.latency.record(now_ns.saturating_sub(arrival), u64::from(frames));
+        }
+    }
+
+    /// A new reader; its number.
+    pub fn open(&mut self, format: Format) -> u32 {
+        self.readers.open(format)
+    }
+
+    /// Ends a reader. Returns what no reader holds any more.
+    pub fn close(&mut self, number: u32) -> Vec<(u32, Mode)> {
+        let released = self.unsubscribe_all(number);
+        if self.readers.find(number).is_some() {
+            self.readers.close(number);
+        }
+        released
+    }
+
+    /// Lets go of everything a reader holds. Returns what no reader holds any more.
+    pub fn unsubscribe_all(&mut self, number: u32) -> Vec<(u32, Mode)> {
+        let Some(reader) = self.readers.find(number) else { return Vec::new() };
+        let held: Vec<(u32, Mode)> = reader
+            .places
+            .iter()
+            .flat_map(|(instrument, places)| {
+                Mode::ALL.into_iter().filter(|mode| places[mode.index()].is_some()).map(|mode| (*instrument, mode))
+            })
+            .collect();
+        held.into_iter().filter(|(instrument, mode)| self.unsubscribe(number, *instrument, *mode) == Some(true)).collect()
+    }
+
+    /// Subscribes a reader, or changes the window of a subscription it has. `window_ms` 0 turns conflation off.
+    pub fn subscribe(
+        &mut self,
+        number: u32,
+        exchange: &str,
+        symbol: &str,
+        mode: Mode,
+        window_ms: u32,
+    ) -> Result<Subscribed, Refusal> {
+        let exchange = topic::exchange_id(exchange).ok_or(Refusal::Exchange)?;
+        let reader = self.readers.find(number).ok_or(Refusal::Closed)?;
+        let instrument = match self.instruments.find(exchange, symbol) {
+            Some(known) => known,
+            None if !topic::well_formed_symbol(symbol) => return Err(Refusal::Symbol),
+            None => self.instruments.intern(exchange, symbol).ok_or(Refusal::EngineFull)?,
+        };
+        if !reader.places.contains_key(&instrument) && reader.places.len() >= self.limits.symbols_per_reader {
+            return Err(Refusal::ReaderFull);
+        }
+        let entries = &mut self.instruments.get_mut(instrument).entries[mode.index()];
+        if let Some(place) = reader.place(instrument, mode) {
+            entries[place as usize].window_ms = window_ms;
+            return Ok(Subscribed { instrument, first: false });
+        }
+        let first = entries.is_empty();
+        let place = entries.len() as u32;
+        entries.push(Entry { reader: number, window_ms, next_ns: 0, state: State::Idle });
+        self.readers.get_mut(number).places.entry(instrument).or_default()[mode.index()] = Some(place);
+        Ok(Subscribed { instrument, first })
+    }
+
+    /// Ends one subscription: `None` where there was none, else whether it was the last of that instrument and mode.
+    pub fn unsubscribe(&mut self, number: u32, instrument: u32, mode: Mode) -> Option<bool> {
+        let at = mode.index();
+        self.readers.find(number)?;
+        let reader = self.readers.get_mut(number);
+        let places = reader.places.get_mut(&instrument)?;
+        let place = places[at].take()? as usize;
+        if places.iter().all(Option::is_none) {
+            reader.places.remove(&instrument);
+        }
+        let entries = &mut self.instruments.get_mut(instrument).entries[at];
+        entries.swap_remove(place);
+        if let Some(moved) = entries.get(place) {
+            let places = self.readers.get_mut(moved.reader).places.get_mut(&instrument);
+            if let Some(places) = places {
+                places[at] = Some(place as u32);
+            }
+        }
+        if entries.is_empty() {
+            entries.shrink_to(4);
+        }
+        Some(entries.is_empty())
+    }
+
+    /// Queues the last known value of one subscription, marked as a snapshot. False where there is none.
+    pub fn snapshot(&mut self, number: u32, instrument: u32, mode: Mode, now_ns: u64) -> bool {
+        let Engine { instruments, readers, brokers, turn, stats, .. } = self;
+        let reader = readers.get_mut(number);
+        let Some(place) = reader.place(instrument, mode) else { return false };
+        if instruments.get(instrument).last.newest(mode).is_none() {
+            return false;
+        }
+        let entry = &mut instruments.get_mut(instrument).entries[mode.index()][place as usize];
+        if reader.paused {
+            if entry.state != State::Parked {
+                entry.state = State::Parked;
+                reader.parked.push((instrument, mode));
+            }
+            return true;
+        }
+        entry.sent(now_ns);
+        let instrument = instruments.get(instrument);
+        let Some(value) = instrument.last.newest(mode) else { return false };
+        let chunk = turn.build(reader.format, &parts(instrument, brokers, mode, value, true));
+        turn.queue(number, reader, chunk, stats);
+        stats.snapshots += 1;
+        true
+    }
+
+    /// A reader went over its high-water mark.
+    pub fn pause(&mut self, number: u32) {
+        if self.readers.find(number).is_some() {
+            self.readers.get_mut(number).paused = true;
+        }
+    }
+
+    /// A reader has drained: its newest values go out, windows permitting.
+    pub fn resume(&mut self, number: u32, now_ns: u64) {
+        if self.readers.find(number).is_none() {
+            return;
+        }
+        let reader = self.readers.get_mut(number);
+        reader.paused = false;
+        let parked = std::mem::take(&mut reader.parked);
+        let mut cache = FrameCache::default();
+        for (instrument, mode) in parked {
+            self.release(Pending { instrument, mode, reader: number }, State::Parked, now_ns, &mut cache);
+        }
+    }
+
+    /// A tick-stream subscriber came (`true`) or went for one topic. Returns the change from or to no subscriber.
+    pub fn want(&mut self, exchange: u8, symbol: &str, mode: Mode, more: bool) -> Option<(u32, bool)> {
+        let instrument = self.instruments.intern(exchange, symbol)?;
+        let wanted = &mut self.instruments.get_mut(instrument).wanted[mode.index()];
+        let before = *wanted;
+        *wanted = if more { before + 1 } else { before.saturating_sub(1) };
+        Some((instrument, (before == 0) != (*wanted == 0)))
+    }
+
+    /// A tick-stream subscriber to a shorter prefix came or went.
+    pub fn listen(&mut self, more: bool) {
+        self.listeners = if more { self.listeners + 1 } else { self.listeners.saturating_sub(1) };
+    }
+
+    /// One instrument.
+    pub fn instrument(&self, number: u32) -> &Instrument {
+        self.instruments.get(number)
+    }
+
+    /// All instruments.
+    pub fn instruments(&self) -> &Instruments {
+        &self.instruments
+    }
+
+    /// One open reader.
+    pub fn reader(&self, number: u32) -> Option<&Reader> {
+        self.readers.find(number)
+    }
+
+    /// Number of open readers.
+    pub fn reader_count(&self) -> usize {
+        self.readers.count()
+    }
+
+    /// A broker's name.
+    pub fn broker_name(&self, number: u16) -> &str {
+        &self.brokers.0[usize::from(number)]
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Latency of frames sent at once.
+    pub fn latency(&self) -> Latency {
+        self.latency
+    }
+}
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -1,0 +1,479 @@
+//! One pass over a tick's payload: is it one JSON object, and what are the few numbers that matter?
+//!
+//! Nothing is allocated and nothing is copied; the payload itself goes to clients byte for byte.
+
+use crate::fixed::{self, Price};
+
+/// Deepest nesting that is accepted.
+const MAX_NESTING: u32 = 16;
+
+/// What the scan found in a payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scan {
+    /// Last traded price.
+    pub ltp: Option<Price>,
+    /// Best bid.
+    pub bid: Option<Price>,
+    /// Best ask.
+    pub ask: Option<Price>,
+    /// True where `depth` holds at least one level.
+    pub has_levels: bool,
+    /// True where a top-level key collides with one that the flat format sets itself.
+    pub reserved_keys: bool,
+    /// True where the object has no members.
+    pub empty: bool,
+}
+
+/// Why a payload is not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScanError {
+    /// Not one JSON object in UTF-8.
+    Malformed,
+    /// NaN, infinite, or negative where a price belongs.
+    BadNumber,
+}
+
+/// Keys that the flat format sets itself or drops (websocket-protocol, "format").
+pub const FLAT_RESERVED: [&[u8]; 6] = [b"type", b"mode", b"broker", b"data", b"symbol", b"exchange"];
+
+/// Checks a payload and collects its numbers.
+pub fn scan(payload: &[u8]) -> Result<Scan, ScanError> {
+    if !payload.is_ascii() && std::str::from_utf8(payload).is_err() {
+        return Err(ScanError::Malformed);
+    }
+    let mut cursor = Cursor { bytes: payload, at: 0, found: Scan::default() };
+    cursor.blanks();
+    cursor.object(0, Place::Top)?;
+    cursor.blanks();
+    if cursor.at != payload.len() {
+        return Err(ScanError::Malformed);
+    }
+    Ok(cursor.found)
+}
+
+/// The members of a payload that passed [`scan`] but for those named in [`FLAT_RESERVED`], joined by commas.
+///
+/// Only payloads with `reserved_keys` need this; keys may be written with escapes.
+pub fn without_reserved(payload: &[u8]) -> Vec<u8> {
+    let mut cursor = Cursor { bytes: payload, at: 0, found: Scan::default() };
+    let mut kept = Vec::with_capacity(payload.len());
+    cursor.blanks();
+    let mut step = || -> Result<bool, ScanError> {
+        cursor.at += 1; // the brace or comma
+        cursor.blanks();
+        if cursor.peek() == b'}' {
+            return Ok(false);
+        }
+        let start = cursor.at;
+        let reserved = is_reserved(cursor.string()?);
+        cursor.blanks();
+        cursor.expect(b':')?;
+        cursor.blanks();
+        cursor.value(1, Role::Plain)?;
+        if !reserved {
+            if !kept.is_empty() {
+                kept.push(b',');
+            }
+            kept.extend_from_slice(&payload[start..cursor.at]);
+        }
+        cursor.blanks();
+        Ok(cursor.peek() == b',')
+    };
+    while matches!(step(), Ok(true)) {}
+    kept
+}
+
+fn is_reserved(key: &[u8]) -> bool {
+    if !key.contains(&b'\\') {
+        return FLAT_RESERVED.contains(&key);
+    }
+    let mut plain = Vec::with_capacity(key.len());
+    let mut at = 0;
+    while at < key.len() {
+        if key[at] == b'\\' && key.get(at + 1) == Some(&b'u') {
+            let code = std::str::from_utf8(&key[at + 2..at + 6]).ok().and_then(|hex| u32::from_str_radix(hex, 16).ok());
+            // Reserved names are ASCII: whatever else an escape spells cannot match.
+            plain.push(code.and_then(|c| u8::try_from(c).ok()).unwrap_or(0));
+            at += 6;
+        } else {
+            plain.push(key[at]);
+            at += 1;
+        }
+    }
+    FLAT_RESERVED.contains(&plain.as_slice())
+}
+
+/// Where in the payload the cursor is: only three places hold numbers of interest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Top,
+    Depth,
+    Side,
+    Other,
+}
+
+/// What a member's value is to us.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Ltp,
+    Bid,
+    Ask,
+    Price,
+    Depth,
+    Side,
+    Plain,
+}
+
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    found: Scan,
+}
+
+type Step = Result<(), ScanError>;
+
+impl<'a> Cursor<'a> {
+    #[inline]
+    fn peek(&self) -> u8 {
+        // 0 is never valid JSON outside strings, so the end needs no Option.
+        self.bytes.get(self.at).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    fn blanks(&mut self) {
+        while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
+            self.at += 1;
+        }
+    }
+
+    #[inline]
+    fn expect(&mut self, byte: u8) -> Step {
+        if self.peek() != byte || self.at >= self.bytes.len() {
+            return Err(ScanError::Malformed);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn object(&mut self, nesting: u32, place: Place) -> Step {
+        if nesting > MAX_NESTING {
+            return Err(ScanError::Malformed);
+        }
+        self.expect(b'{')?;
+        self.blanks();
+        if self.peek() == b'}' {
+            self.at += 1;
+            self.found.empty |= place == Place::Top;
+            return Ok(());
+        }
+        loop {
+            self.blanks();
+            let key = self.string()?;
+            let role = self.role(place, key);
+            self.blanks();
+            self.expect(b':')?;
+            self.blanks();
+            self.value(nesting + 1, role)?;
+            self.blanks();
+            match self.peek() {
+                b',' => self.at += 1,
+                b'}' => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return Err(ScanError::Malformed),
+            }
+        }
+    }
+
+    #[inline]
+    fn role(&mut self, place: Place, key: &[u8]) -> Role {
+        match place {
+            Place::Top => match key {
+                b"ltp" => Role::Ltp,
+                b"bid" => Role::Bid,
+                b"ask" => Role::Ask,
+                b"open" | b"high" | b"low" | b"close" | b"average_price" | b"avg_trade_price" => Role::Price,
+                b"depth" => Role::Depth,
+                _ => {
+                    // A key written with escapes may spell a reserved one: treat it as such, the slow path decides.
+                    if key.contains(&b'\\') || FLAT_RESERVED.contains(&key) {
+                        self.found.reserved_keys = true;
+                    }
+                    Role::Plain
+                }
+            },
+            Place::Depth if matches!(key, b"buy" | b"sell") => Role::Side,
+            Place::Side if key == b"price" => Role::Price,
+            _ => Role::Plain,
+        }
+    }
+
+    fn value(&mut self, nesting: u32, role: Role) -> Step {
+        match self.peek() {
+            b'-' | b'0'..=b'9' => self.number(role),
+            b'"' => self.string().map(|_| ()),
+            b'{' => {
+                let place = match role {
+                    Role::Depth => Place::Depth,
+                    Role::Side => Place::Side,
+                    _ => Place::Other,
+                };
+                self.found.has_levels |= place == Place::Side;
+                self.object(nesting, place)
+            }
+            b'[' => self.array(nesting, role),
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
+            // The words that Python's json and JavaScript-minded publishers write for non-numbers.
+            b'N' => self.word(b"NaN").and(Err(ScanError::BadNumber)),
+            b'I' => self.word(b"Infinity").and(Err(ScanError::BadNumber)),
+            _ => Err(ScanError::Malformed),
+        }
+    }
+
+    fn array(&mut self, nesting: u32, role: Role) -> Step {
+        if nesting > MAX_NESTING {
+            return Err(ScanError::Malformed);
+        }
+        let role = if role == Role::Side { Role::Side } else { Role::Plain };
+        self.at += 1;
+        self.blanks();
+        if self.peek() == b']' {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.blanks();
+            self.value(nesting + 1, role)?;
+            self.blanks();
+            match self.peek() {
+                b',' => self.at += 1,
+                b']' => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return Err(ScanError::Malformed),
+            }
+        }
+    }
+
+    fn word(&mut self, word: &[u8]) -> Step {
+        if !self.bytes[self.at..].starts_with(word) {
+            return Err(ScanError::Malformed);
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    /// Returns the text between the quotes, escapes unresolved.
+    #[inline]
+    fn string(&mut self) -> Result<&'a [u8], ScanError> {
+        self.expect(b'"')?;
+        let start = self.at;
+        loop {
+            match self.bytes.get(self.at) {
+                None => return Err(ScanError::Malformed),
+                Some(b'"') => {
+                    let text = &self.bytes[start..self.at];
+                    self.at += 1;
+                    return Ok(text);
+                }
+                Some(b'\\') => self.escape()?,
+                Some(0..=0x1f) => return Err(ScanError::Malformed),
+                Some(_) => self.at += 1,
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Step {
+        match self.bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+            Some(b'u') => {
+                let unit = self.unit(self.at + 2)?;
+                self.at += 6;
+                if (0xd800..0xdc00).contains(&unit) {
+                    // Half a character is no text that every client can read: its partner must follow.
+                    let paired = self.bytes[self.at..].starts_with(b"\\u")
+                        && (0xdc00..0xe000).contains(&self.unit(self.at + 2)?);
+                    if !paired {
+                        return Err(ScanError::Malformed);
+                    }
+                    self.at += 6;
+                } else if (0xdc00..0xe000).contains(&unit) {
+                    return Err(ScanError::Malformed);
+                }
+            }
+            _ => return Err(ScanError::Malformed),
+        }
+        Ok(())
+    }
+
+    fn unit(&self, at: usize) -> Result<u32, ScanError> {
+        let hex = self.bytes.get(at..at + 4).ok_or(ScanError::Malformed)?;
+        hex.iter()
+            .try_fold(0, |unit, b| char::from(*b).to_digit(16).map(|digit| unit * 16 + digit))
+            .ok_or(ScanError::Malformed)
+    }
+
+    fn number(&mut self, role: Role) -> Step {
+        let start = self.at;
+        if self.peek() == b'-' {
+            self.at += 1;
+            if self.peek() == b'I' {
+                return self.word(b"Infinity").and(Err(ScanError::BadNumber));
+            }
+        }
+        match self.peek() {
+            b'0' => self.at += 1,
+            b'1'..=b'9' => self.digits()?,
+            _ => return Err(ScanError::Malformed),
+        }
+        let mut plain = true;
+        if self.peek() == b'.' {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), b'e' | b'E') {
+            plain = false;
+            self.at += 1;
+            if matches!(self.peek(), b'+' | b'-') {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        let text = &self.bytes[start..self.at];
+        if (!plain || text.len() > 300) && !finite(text) {
+            return Err(ScanError::BadNumber);
+        }
+        self.take(role, text)
+    }
+
+    #[inline]
+    fn digits(&mut self) -> Step {
+        let start = self.at;
+        while self.peek().is_ascii_digit() {
+            self.at += 1;
+        }
+        if self.at == start { Err(ScanError::Malformed) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn take(&mut self, role: Role, text: &[u8]) -> Step {
+        let slot = match role {
+            Role::Plain | Role::Depth | Role::Side => return Ok(()),
+            Role::Price => return if text[0] == b'-' && !zero(text) { Err(ScanError::BadNumber) } else { Ok(()) },
+            Role::Ltp => &mut self.found.ltp,
+            Role::Bid => &mut self.found.bid,
+            Role::Ask => &mut self.found.ask,
+        };
+        let price = fixed::parse(text).ok_or(ScanError::BadNumber)?;
+        if price.0 < 0 {
+            return Err(ScanError::BadNumber);
+        }
+        *slot = Some(price);
+        Ok(())
+    }
+}
+
+fn finite(text: &[u8]) -> bool {
+    std::str::from_utf8(text).ok().and_then(|t| t.parse::<f64>().ok()).is_some_and(f64::is_finite)
+}
+
+fn zero(text: &[u8]) -> bool {
+    text.iter().take_while(|b| !matches!(b, b'e' | b'E')).all(|b| !matches!(b, b'1'..=b'9'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ok(text: &str) -> Scan {
+        scan(text.as_bytes()).unwrap_or_else(|e| panic!("{text}: {e:?}"))
+    }
+
+    #[test]
+    fn finds_the_numbers() {
+        let found = ok(r#"{"ltp": 625.5, "bid":625.45,"ask":625.55,"timestamp":1705294800000}"#);
+        assert_eq!(found.ltp, Some(Price(62_550_000_000)));
+        assert_eq!(found.bid, Some(Price(62_545_000_000)));
+        assert_eq!(found.ask, Some(Price(62_555_000_000)));
+        assert!(!found.has_levels && !found.reserved_keys && !found.empty);
+    }
+
+    #[test]
+    fn sees_levels() {
+        assert!(ok(r#"{"depth":{"buy":[{"price":1,"quantity":2,"orders":3}],"sell":[]}}"#).has_levels);
+        assert!(!ok(r#"{"depth":{"buy":[],"sell":[]}}"#).has_levels);
+    }
+
+    #[test]
+    fn refuses_bad_numbers() {
+        for text in [
+            r#"{"ltp":NaN}"#,
+            r#"{"ltp":-Infinity}"#,
+            r#"{"x":Infinity}"#,
+            r#"{"ltp":-1}"#,
+            r#"{"ltp":1e999}"#,
+            r#"{"volume":1e999}"#,
+            r#"{"ltp":1e30}"#,
+            r#"{"open":-0.05,"ltp":1}"#,
+            r#"{"depth":{"buy":[{"price":-1}]}}"#,
+        ] {
+            assert_eq!(scan(text.as_bytes()), Err(ScanError::BadNumber), "{text}");
+        }
+        ok(r#"{"ltp":1,"change":-3.5,"low":-0.0}"#);
+    }
+
+    #[test]
+    fn refuses_what_is_not_one_object() {
+        for text in [
+            "", " ", "[]", "1", "null", "{", "{}}", "{} {}", r#"{"a":}"#, r#"{"a":01}"#, r#"{"a":1.}"#, r#"{'a':1}"#,
+            r#"{"a":1,}"#, r#"{"a" 1}"#, r#"{"a":"\x"}"#, r#"{"a":"\ud800"}"#, "{\"a\":\"\n\"}", r#"{"a":tru}"#, r#"{"a":+1}"#,
+            "{\"a\":1}\0", r#"{"a":.5}"#, r#"{"a":"\udc00"}"#,
+        ] {
+            assert_eq!(scan(text.as_bytes()), Err(ScanError::Malformed), "{text}");
+        }
+        assert_eq!(scan(b"{\"a\":\"\xff\"}"), Err(ScanError::Malformed));
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(100), "]".repeat(100));
+        assert_eq!(scan(deep.as_bytes()), Err(ScanError::Malformed));
+    }
+
+    #[test]
+    fn flags_for_the_flat_format() {
+        assert!(ok(r#"{"ltp":1,"symbol":"X"}"#).reserved_keys);
+        assert!(ok(r#"{"ltp":1,"m\u006fde":"X"}"#).reserved_keys);
+        assert!(!ok(r#"{"ltp":1,"x":{"mode":1}}"#).reserved_keys);
+        assert!(ok(" { } ").empty);
+    }
+
+    #[test]
+    fn drops_reserved_members() {
+        let kept = |text: &str| String::from_utf8(without_reserved(text.as_bytes())).expect("UTF-8");
+        assert_eq!(kept(r#"{"ltp":1,"symbol":"X","b":[{}]}"#), r#""ltp":1,"b":[{}]"#);
+        assert_eq!(kept(r#" { "m\u006fde":1 , "broker" : {"a":1} }"#), "");
+        assert_eq!(kept(r#"{"a\u0062":1,"type":2}"#), r#""a\u0062":1"#);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = scan(&bytes);
+        }
+
+        /// What we take serde_json takes too, and what we call malformed it refuses.
+        #[test]
+        fn agrees_with_serde(text in r#"\{("(ltp|a|b)":(-?[0-9]{1,3}(\.[0-9]{1,3})?([eE][+-]?[0-9]{1,2})?|"[a-z\\"u0]{0,4}"|\[[0-9,]{0,4}\]|\{\}|null|true),?){0,3}\}"#) {
+            let ours = scan(text.as_bytes());
+            let theirs = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text);
+            match ours {
+                Ok(_) => prop_assert!(theirs.is_ok(), "{}", text),
+                Err(ScanError::Malformed) => prop_assert!(theirs.is_err(), "{}", text),
+                // A bad number ends the scan: what follows it may be anything.
+                Err(ScanError::BadNumber) => (),
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+"""Speed gates: run alone, after all other tests."""

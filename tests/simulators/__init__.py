@@ -1,0 +1,1 @@
+"""Simulated brokers, real enough for the brokers' own client libraries."""
