@@ -17,13 +17,14 @@ import structlog
 from adapters.backoff import Backoff
 from adapters.base import Adapter, FeedConnection, FeedEndedError, Limits
 from adapters.plan import Plan
-from gateway.errors import FeedError, TokenRefusedError
+from gateway.errors import FeedError, GatewayError, TokenRefusedError
 from gateway.model import FeedState
 
 log = structlog.get_logger(__name__)
 
-#: longest time to connect and authenticate, s
-CONNECT_TIMEOUT = 15.0
+#: longest time to connect and authenticate, s; adapters have shorter limits of their own for each step,
+#: but some load a new day's instrument master first
+CONNECT_TIMEOUT = 60.0
 #: longest time to hand one batch to the broker, s
 SEND_TIMEOUT = 10.0
 #: longest wait for a connection's own close, s
@@ -247,7 +248,7 @@ def _raise(error: Exception | None) -> NoReturn:
 
 def _describe(error: Exception) -> str:
     """Text for the log. Foreign errors may quote a URL with a token in it: only their type and place are told."""
-    if isinstance(error, FeedError):
+    if isinstance(error, GatewayError):
         return str(error) or type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {frames[-1].name}:{frames[-1].lineno}" if frames else ""

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway import log
@@ -82,13 +81,9 @@ def _table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    text = str(_plain(value)) if isinstance(value, datetime | Path | list | tuple) else str(value)
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else _plain(value)
     return text.replace("\t", " ").replace("\n", " ")
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds")
-    if isinstance(value, list | tuple):
-        return ",".join(map(str, value))
-    return str(value)
+def _plain(value: Any) -> str:
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)

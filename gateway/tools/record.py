@@ -125,7 +125,7 @@ class Recorder:
 
 def run(
     file: Path,
-    endpoint: str,
+    settings: stream.StreamSettings,
     *,
     symbols: Rows[str] = (),
     seconds: float | None = None,
@@ -133,9 +133,10 @@ def run(
 ) -> int:
     """Records until SIGINT or SIGTERM, or for `seconds`. Exit code: 0, 1 where ticks were lost or writing
     failed, 2 for wrong arguments. Without `symbols` it listens to whatever others want; with them
-    (EXCHANGE:SYMBOL) it makes the gateway subscribe them.
+    (EXCHANGE:SYMBOL) it makes the gateway subscribe them. Raises StartError where no gateway ever ran.
     """
     console = console or Console(stderr=True)
+    endpoint = settings.tick_stream_to_connect()
     try:
         wanted = [stream.parse_symbol(symbol) for symbol in symbols]
         writer = Writer(file)

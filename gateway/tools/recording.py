@@ -69,8 +69,9 @@ def write(path: Path, records: Iterable[Record]) -> int:
     """Appends records (see Writer); returns how many."""
     number = 0
     with Writer(path) as writer:
-        for number, record in enumerate(records, start=1):
+        for record in records:
             writer.append(encode(record))
+            number += 1
     return number
 
 

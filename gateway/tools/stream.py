@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import zmq
 
@@ -14,6 +14,13 @@ _STAMP = struct.Struct(">QQ")
 _MODES = {mode.name.encode(): mode for mode in Mode}
 #: exchanges of two segments
 _INDEX_EXCHANGES = ("NSE", "BSE", "MCX", "GLOBAL")
+
+
+class StreamSettings(Protocol):
+    """The part of the settings that readers of the stream need."""
+
+    def tick_stream_to_connect(self) -> str:
+        """The endpoint. Raises StartError where no gateway has made one yet."""
 
 
 class Tick(NamedTuple):

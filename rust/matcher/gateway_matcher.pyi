@@ -67,3 +67,25 @@ class ZmqSocket:
     """A ZeroMQ socket that Python opened, used below Python."""
 
     def __new__(cls, handle: int, functions: dict[str, int]) -> ZmqSocket: ...
+
+class Simulator:
+    """A simulated market that hands out ticks of what is subscribed; the same seed moves it the same way."""
+
+    def __new__(cls, seed: int, rows: Sequence[tuple[str, int, int, int, bool, str, int, int, int]]) -> Simulator:
+        """Rows are `(EXCHANGE_SYMBOL, decimals, tick, lot, traded, kind, a, b, c)`; prices in units of 10^-decimals.
+
+        By kind: `walk` a = previous close; `future` a = row of the underlying, b = carry in millionths; `call` and
+        `put` a = row of the underlying, b = strike, c = time value at the money in millionths. An underlying comes
+        before what derives from it. Raises ValueError for a row that makes no sense.
+        """
+
+    def subscribe(self, index: int, mode: int) -> None:
+        """Sets the mode (1 to 3, 0 for none) in which row `index` is handed out. Raises IndexError, ValueError."""
+
+    def advance(self, count: int, now_ms: int) -> list[tuple[bytes, bytes]]:
+        """Lets `count` trades happen at `now_ms` (Unix ms); the subscribed ones as `(topic, payload)`."""
+
+    def current(self, index: int, now_ms: int) -> tuple[bytes, bytes] | None:
+        """Row `index` as it stands, or None where it is not subscribed. Raises IndexError."""
+
+    def __len__(self) -> int: ...

@@ -121,10 +121,10 @@ class KiteServer:
         """Tokens and modes of all clients together."""
         return {token: mode for client in list(self.clients) for token, mode in client.modes.items()}
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+    def _run(self, work: Coroutine[Any, Any, T], seconds: float = 10) -> T:
         assert self._loop is not None
         future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return future.result(10)
+        return future.result(seconds)
 
     async def _main(self, ready: Callable[[], object]) -> None:
         self._loop = asyncio.get_running_loop()

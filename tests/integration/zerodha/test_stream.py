@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import random
 import time
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from tests.integration.zerodha.bench import (
     until,
 )  # fmt: skip
 from tests.simulators.kite import KiteServer
+from tests.simulators.kite_market import Market
+from tests.unit.adapters.kite_frames import mutate, whole_frame
 
 pytestmark = pytest.mark.asyncio
 
@@ -219,6 +222,29 @@ async def test_garbage_frames_leave_the_connection_up(server: KiteServer, tmp_pa
         server.send_frame(garbage)
     await connection.subscribe([Want(OPTION, Mode.DEPTH)])
     await until(lambda: any(topic.endswith(b"_DEPTH") for topic, _ in sink.ticks))
+    assert losses.errors == []
+    await connection.close()
+
+
+async def test_ten_thousand_damaged_frames_through_the_socket(server: KiteServer, tmp_path: Path) -> None:
+    """Whatever comes, the connection stays, and a good tick after it arrives."""
+    connection, sink, losses = await connected(server, tmp_path)
+    await until(lambda: server.clients)
+    server.snapshot = False
+    dice, market, frames = random.Random(10_000), Market(5), 10_000
+    tokens = list(market.books)
+
+    async def send_all() -> None:
+        for _ in range(frames):
+            await server._broadcast(mutate(dice, whole_frame(dice, market, tokens)))
+
+    before = connection._adapter.counters()["frames"]
+    await asyncio.to_thread(server._run, send_all(), 60)
+    await until(lambda: connection._adapter.counters()["frames"] >= before + frames, 30)
+    sink.ticks.clear()
+    server.send_frame(bytes.fromhex("0001000800063a0100022a29"))
+    await until(lambda: sink.ticks)
+    assert sink.ticks == [(b"NSE_INFY_LTP", b'{"ltp":1418.65,"timestamp":1763611200123}')]
     assert losses.errors == []
     await connection.close()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from datetime import datetime
 from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.simulators.kite_market import Market
 from tests.simulators.kite_wire import Book, frame
 
 u16 = st.integers(0, 2**16 - 1)
@@ -58,3 +60,28 @@ def from_kiteticker(tick: dict[str, Any]) -> dict[str, Any]:
 def epoch_ms(moment: datetime | None) -> int:
     """Unix ms of the reference's local time; 0 for none. A time of 0 means "absent" on the wire."""
     return int(moment.timestamp()) * 1000 if moment else 0
+
+
+def whole_frame(dice: random.Random, market: Market, tokens: list[int]) -> bytes:
+    """A valid frame of up to four random packets."""
+    chosen = (market.step(tokens) for _ in range(dice.randint(0, 4)))
+    return frame([book.packet(dice.choice(["ltp", "quote", "full"])) for book in chosen if book])
+
+
+def mutate(dice: random.Random, data: bytes) -> bytes:
+    """The frame with up to four kinds of damage: bits flipped, bytes cut, put in, doubled, lengths changed."""
+    out = bytearray(data)
+    for _ in range(dice.randint(0, 4)):
+        at = dice.randrange(len(out) + 1)
+        kind = dice.randrange(5)
+        if kind == 0 and at < len(out):
+            out[at] ^= 1 << dice.randrange(8)
+        elif kind == 1:
+            del out[at : at + dice.randint(1, 40)]
+        elif kind == 2:
+            out[at:at] = dice.randbytes(dice.randint(1, 8))
+        elif kind == 3:
+            out += out[at:]
+        elif at < len(out):
+            out[at] = dice.choice([0, 255, 8, 28, 32, 44, 184])
+    return bytes(out[:4000])

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_matcher import KiteDecoder
+from gateway_matcher import Engine, KiteDecoder
 from hypothesis import given, settings
 from kiteconnect import KiteTicker
 
 from tests.simulators.kite_market import INSTRUMENTS, Market
 from tests.simulators.kite_wire import HEARTBEAT, Book, divisor, frame
-from tests.unit.adapters.kite_frames import books, frames, from_kiteticker
+from tests.unit.adapters.kite_frames import books, frames, from_kiteticker, mutate, whole_frame
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "kite.json").read_text())["vectors"]
 BINARY = [vector for vector in VECTORS if vector["frame"] == "binary"]
@@ -132,6 +132,22 @@ def test_counters_tell_what_was_dropped() -> None:
     }  # fmt: skip
 
 
+def test_the_engine_takes_every_payload() -> None:
+    """What the decoder writes passes the engine's own check of payloads, from every kind of packet."""
+    market, engine = Market(seed=11), Engine()
+    tokens = list(market.books)
+    made = decoder(*((token, "NSE", f"T{token}") for token in tokens))
+    taken = 0
+    for number in range(600):
+        book = market.step(tokens)
+        assert book is not None
+        packet = book.packet(("ltp", "quote", "full")[number % 3])
+        for topic, payload in made.decode(frame([packet]), NOW):
+            assert engine.ingest(topic, payload, number) == "tick"
+            taken += 1
+    assert taken == 600
+
+
 def test_damaged_frames_crash_nothing_and_give_json() -> None:
     """Seeded mutations of real-looking frames: bits flipped, bytes cut, doubled, spliced."""
     dice = random.Random(20261121)
@@ -151,26 +167,3 @@ def test_damaged_frames_crash_nothing_and_give_json() -> None:
     # the mutations reach every way out of the decoder
     assert min(counters[name] for name in ("truncated", "trailing", "unknown_length", "unknown_token")) > FUZZ // 100
     assert published == counters["published"] > FUZZ // 4
-
-
-def whole_frame(dice: random.Random, market: Market, tokens: list[int]) -> bytes:
-    chosen = (market.step(tokens) for _ in range(dice.randint(0, 4)))
-    return frame([book.packet(dice.choice(["ltp", "quote", "full"])) for book in chosen if book])
-
-
-def mutate(dice: random.Random, data: bytes) -> bytes:
-    out = bytearray(data)
-    for _ in range(dice.randint(0, 4)):
-        at = dice.randrange(len(out) + 1)
-        kind = dice.randrange(5)
-        if kind == 0 and at < len(out):
-            out[at] ^= 1 << dice.randrange(8)
-        elif kind == 1:
-            del out[at : at + dice.randint(1, 40)]
-        elif kind == 2:
-            out[at:at] = dice.randbytes(dice.randint(1, 8))
-        elif kind == 3:
-            out += out[at:]
-        elif at < len(out):
-            out[at] = dice.choice([0, 255, 8, 28, 32, 44, 184])
-    return bytes(out[:4000])

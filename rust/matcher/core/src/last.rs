@@ -50,6 +50,8 @@ impl LastValues {
             for slot in &mut self.slots[..native.index()] {
                 *slot = None;
             }
+        } else {
+            self.keep_priced();
         }
         match &mut self.slots[native.index()] {
             Some(value) => {
@@ -59,6 +61,17 @@ impl LastValues {
                 (value.arrival, value.ltp, value.reserved_keys, value.order) = (arrival, ltp, reserved_keys, order);
             }
             empty => *empty = Some(Box::new(Value { payload: payload.to_vec(), arrival, ltp, reserved_keys, order })),
+        }
+    }
+
+    /// A Depth tick with a price still serves Quote and LTP when one without a price takes its place.
+    fn keep_priced(&mut self) {
+        let depth = self.slots[Mode::Depth.index()].take_if(|value| value.ltp.is_some());
+        let quote = &mut self.slots[Mode::Quote.index()];
+        if let Some(depth) = depth
+            && quote.as_ref().is_none_or(|value| value.order < depth.order)
+        {
+            *quote = Some(depth);
         }
     }
 
@@ -114,5 +127,11 @@ mod tests {
         assert_eq!(text(&last, Mode::Ltp), Some("l"));
         assert_eq!(text(&last, Mode::Quote), None);
         assert_eq!(text(&last, Mode::Depth), Some("d"));
+        let last = stored(&[(Mode::Depth, "priced", true), (Mode::Depth, "bare", false)]);
+        assert_eq!(text(&last, Mode::Ltp), Some("priced"));
+        assert_eq!(text(&last, Mode::Quote), Some("priced"));
+        assert_eq!(text(&last, Mode::Depth), Some("bare"));
+        let last = stored(&[(Mode::Depth, "priced", true), (Mode::Quote, "q", true), (Mode::Depth, "bare", false)]);
+        assert_eq!(text(&last, Mode::Quote), Some("q"));
     }
 }

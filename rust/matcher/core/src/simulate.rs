@@ -67,7 +67,7 @@ pub enum Motion {
         /// cost of carry, millionths of the underlying's price
         carry_ppm: i64,
     },
-    /// An option: intrinsic value plus a time value that is largest at the money.
+    /// An option: intrinsic value plus a time value that is largest at the money, delta a half there.
     Option {
         /// index of the underlying, smaller than the instrument's own
         underlying: usize,
@@ -258,19 +258,18 @@ fn derived(spec: &Spec, before: &[Instrument], price_of: impl Fn(&Instrument) ->
         Motion::Option { underlying, strike, call, time_ppm } => {
             let base = &before[underlying];
             let distance = price_of(base) - strike;
-            let intrinsic = if call { distance } else { -distance }.max(0);
-            intrinsic + time_value(base.close, distance, time_ppm)
+            option_value(base.close, if call { distance } else { -distance }, time_ppm)
         }
     };
     (fair + spec.tick / 2).div_euclid(spec.tick) * spec.tick
 }
 
-/// A bell over the distance to the strike, a fortieth of the close wide; flat enough that a higher strike
-/// never makes a dearer call (for `time_ppm` up to 30,000).
-fn time_value(close: i64, distance: i64, time_ppm: i64) -> i64 {
+/// A hyperbola between nothing far out of the money and the `distance` far in it, with half of the distance's
+/// slope at the money: a higher strike never makes a dearer call, and call less put is the distance exactly.
+fn option_value(close: i64, distance: i64, time_ppm: i64) -> i64 {
     let at_the_money = i128::from(close) * i128::from(time_ppm) / 1_000_000;
-    let width = i128::from(close / 40).pow(2).max(1);
-    (at_the_money * width / (width + i128::from(distance).pow(2))) as i64
+    let squares = i128::from(distance).pow(2) + 4 * at_the_money.pow(2);
+    ((i128::from(distance) + squares.isqrt()) / 2) as i64
 }
 
 fn trade(this: &mut Instrument, ltp: i64, now_ms: u64, rng: &mut Rng) {

@@ -167,6 +167,10 @@ fn options_keep_parity_and_the_order_of_strikes() {
     let price = |index: usize| derived(&universe()[index], &simulator.instruments, |i| i.ltp);
     assert!((price(3) - price(4) - (spot - 2_420_000)).abs() <= 10, "put-call parity");
     assert!(price(5) < price(3));
+    let at = |distance| option_value(2_400_000, distance, 15_000);
+    assert_eq!(at(0), 36_000, "time value at the money");
+    assert!((at(1_000) - at(-1_000) - 1_000).abs() <= 1 && (at(500) - at(0) - 250).abs() <= 3, "delta a half");
+    assert!(at(-1_000_000) < 1_400 && at(1_000_000) - 1_000_000 < 1_400, "far from the money");
     assert!((price(2) - spot - spot / 250).abs() <= 10, "carry");
 }
 
