@@ -90,7 +90,8 @@ class SimulatedConnection(FeedConnection):
 
     async def connect(self) -> None:
         """Starts the schedule."""
-        self._began = asyncio.get_running_loop().time()
+        self._began = time.monotonic()
+        self._done = 0
         self._turn()
 
     async def subscribe(self, wants: Sequence[Want]) -> None:
@@ -119,16 +120,18 @@ class SimulatedConnection(FeedConnection):
             self._market.subscribe(place, 0)
 
     def _turn(self) -> None:
-        """Sends what is due by now and sets the timer to the next whole spacing since the start."""
-        loop = asyncio.get_running_loop()
-        elapsed = loop.time() - self._began
+        """Sends what is due by now and sets the timer to a whole spacing since the start."""
+        elapsed = time.monotonic() - self._began
         due = int(elapsed * self._rate) - self._done
         if due > self._catch_up:
             self._adapter.dropped += due - self._catch_up
             self._done += due - self._catch_up
             due = self._catch_up
         self._done += due
-        self._timer = loop.call_at(self._began + (int(elapsed / self._spacing) + 1) * self._spacing, self._turn)
+        # At least half a spacing and a millisecond ahead: uvloop's timers have whole milliseconds, and one that
+        # fires a little early would otherwise be set to the same moment over and over.
+        ahead = (int(elapsed / self._spacing + 0.5) + 1) * self._spacing - elapsed
+        self._timer = asyncio.get_running_loop().call_later(max(0.001, ahead), self._turn)
         if due:
             self._publish(self._market.advance(due, self._adapter.clock_ns() // 1_000_000))
 

@@ -61,9 +61,9 @@ def run(settings: Settings, demo: bool) -> int:
         specs = [ChildSpec("market", ("-m", "gateway", "market"), environment)]
 
         def on_ready(urls: Mapping[str, str]) -> None:
-            print(children.ready_line(urls), flush=True)
             if demo:
                 note(welcome(urls.get("ws", ""), key))
+            print(children.ready_line(urls), flush=True)
 
         return Supervisor(specs, on_ready).run()
 

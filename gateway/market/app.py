@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import resource
 import signal
@@ -16,7 +17,8 @@ import zmq
 from gateway_matcher import Engine
 
 from adapters.registry import create_pool
-from gateway import closes, log as gateway_log
+from gateway import closes
+from gateway import log as gateway_log
 from gateway.children import report_ready
 from gateway.config import Settings, reload_settings
 from gateway.errors import SettingsError, StartError
@@ -137,6 +139,9 @@ class MarketApp:
             await self._stop(closes.SERVICE_RESTART)
             return 1
         self._signals()
+        # Everything made so far stays: the collector need not walk it while prices wait.
+        gc.collect()
+        gc.freeze()
         report_ready(ws=self.server.url, zmq=self.bus_address)
         await self._stopping.wait()
         await self._stop(closes.GOING_AWAY)

@@ -13,7 +13,7 @@ from gateway_matcher import Engine
 
 from gateway.errors import StartError
 from gateway.log import limited
-from gateway.market.zmqlib import below_python, demand_curve
+from gateway.market.zmqlib import below_python, bound_address, demand_curve, descriptor
 
 log = structlog.get_logger(__name__)
 
@@ -55,11 +55,11 @@ class TickBus:
             raise StartError(f"ZMQ_HOST, ZMQ_PORT: cannot bind {endpoint}: {error.strerror}") from error
         self._sock = sock
         self._native = below_python(sock)
-        self._fd = sock.fd
+        self._fd = descriptor(sock)
         self._loop.add_reader(self._fd, self._drain)
         # Whatever came before the reader was registered has had its edge.
         self._again = self._loop.call_soon(self._drain)
-        return sock.last_endpoint.decode()
+        return bound_address(sock)
 
     def stop(self) -> None:
         """Ends reading and closes the socket."""

@@ -52,10 +52,14 @@ class MarketCollector:
         dropped = {reason: stats[reason] for reason in _DROPS}
         yield _counter("gateway_messages_dropped", "Bus messages that were not passed on", "reason", dropped)
         conflated = {"window": stats["conflated"], "slow reader": stats["parked"]}
-        yield _counter("gateway_ticks_conflated", "Ticks replaced by newer ones before they were sent", "reason", conflated)
+        yield _counter(
+            "gateway_ticks_conflated", "Ticks replaced by newer ones before they were sent", "reason", conflated
+        )
         yield CounterMetricFamily("gateway_frames_out", "Market data frames for readers", value=stats["frames"])
         yield CounterMetricFamily("gateway_frame_bytes_out", "Bytes of market data for readers", value=stats["bytes"])
-        yield CounterMetricFamily("gateway_frames_trailing", "Frames sent at the end of a window", value=stats["trailing"])
+        yield CounterMetricFamily(
+            "gateway_frames_trailing", "Frames sent at the end of a window", value=stats["trailing"]
+        )
         yield CounterMetricFamily("gateway_snapshots", "Last values sent after a subscribe", value=stats["snapshots"])
         yield GaugeMetricFamily("gateway_instruments", "Instruments known", value=stats["instruments"])
         yield GaugeMetricFamily("gateway_last_value_bytes", "Memory of last known values", value=stats["heap_bytes"])
@@ -84,7 +88,10 @@ class MarketCollector:
     def _lag(self) -> Iterator[Metric]:
         now = time.monotonic_ns()
         waiting = {
-            connection.number: (listener.buffered(), (now - connection.paused_ns) / 1e9 if connection.paused_ns else 0.0)
+            connection.number: (
+                listener.buffered(),
+                (now - connection.paused_ns) / 1e9 if connection.paused_ns else 0.0,
+            )
             for connection in self._hub.connections.values()
             if (listener := connection.listener) is not None
         }
@@ -92,7 +99,9 @@ class MarketCollector:
         yield GaugeMetricFamily("gateway_readers_slow", "Readers over their high-water mark", value=slow)
         total = sum(size for size, _ in waiting.values())
         yield GaugeMetricFamily("gateway_reader_buffer_bytes_total", "Bytes waiting for all readers", value=total)
-        sizes = GaugeMetricFamily("gateway_reader_buffer_bytes", "Bytes waiting, the readers with most", labels=["reader"])
+        sizes = GaugeMetricFamily(
+            "gateway_reader_buffer_bytes", "Bytes waiting, the readers with most", labels=["reader"]
+        )
         lag = GaugeMetricFamily("gateway_reader_lag_seconds", "Time over the high-water mark", labels=["reader"])
         for number, (size, seconds) in heapq.nlargest(_SHOWN_READERS, waiting.items(), key=lambda item: item[1]):
             if size:
@@ -135,5 +144,5 @@ def exposition(collectors: Iterable[MarketCollector]) -> Callable[[], bytes]:
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     for collector in collectors:
-        registry.register(collector)  # type: ignore[arg-type]  # a collector by shape
+        registry.register(collector)
     return lambda: generate_latest(registry)

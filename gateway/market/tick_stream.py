@@ -13,8 +13,8 @@ import zmq
 from gateway_matcher import Engine
 
 from gateway.errors import StartError
+from gateway.market.zmqlib import below_python, bound_address, demand_curve, descriptor
 from gateway.model import FeedStatus, Instrument, Mode, Want
-from gateway.market.zmqlib import below_python, demand_curve
 from gateway.ports import FeedManagerPort
 
 log = structlog.get_logger(__name__)
@@ -57,12 +57,12 @@ class TickStream:
             sock.close()
             raise StartError(f"TICK_STREAM: cannot bind {endpoint}: {error.strerror}") from error
         self._sock = sock
-        self._fd = sock.fd
+        self._fd = descriptor(sock)
         self._engine.set_stream(below_python(sock))
         self._loop.add_reader(self._fd, self._read)
         self._scheduled = self._loop.call_soon(self._read)
         self._tell_health()
-        return sock.last_endpoint.decode()
+        return bound_address(sock)
 
     @staticmethod
     def _remove_stale(endpoint: str) -> None:

@@ -34,3 +34,15 @@ def demand_curve(sock: zmq.Socket[bytes], keys: tuple[bytes, bytes] | None) -> N
     if keys is not None:
         sock.curve_publickey, sock.curve_secretkey = keys
         sock.curve_server = True
+
+
+def descriptor(sock: zmq.Socket[bytes]) -> int:
+    """The socket's file descriptor, for an event loop. It is edge-triggered: drain until EAGAIN at each wake-up."""
+    return int(sock.getsockopt(zmq.FD))
+
+
+def bound_address(sock: zmq.Socket[bytes]) -> str:
+    """The endpoint really bound, with the port that was chosen."""
+    endpoint = sock.getsockopt(zmq.LAST_ENDPOINT)
+    assert isinstance(endpoint, bytes)
+    return endpoint.rstrip(b"\0").decode()

@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 
 from gateway.model import FeedStatus, Mode
-from gateway.stream.protocol import Row, Rows, failed_row as _failed, status_of
+from gateway.stream.protocol import Row, Rows, status_of
+from gateway.stream.protocol import failed_row as _failed
 
 _REFUSALS = {
     "exchange": ("INVALID_PARAMETERS", "unknown exchange"),

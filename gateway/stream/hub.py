@@ -218,7 +218,10 @@ class Hub:
         if user is None and refusal is None:
             self.throttle.failed(connection.address, now)
         elif user is not None and len(self.by_user.get(user.user_id, ())) >= self.max_per_user:
-            user, refusal = None, ProtocolError("MAX_CAPACITY_REACHED", f"at most {self.max_per_user} connections per user")
+            user, refusal = (
+                None,
+                ProtocolError("MAX_CAPACITY_REACHED", f"at most {self.max_per_user} connections per user"),
+            )
         self.perform(connection, connection.session.key_checked(user, now, refusal))
 
     def _open_reader(self, connection: Connection, action: OpenReader) -> None:

@@ -128,7 +128,13 @@ def rows_of(body: dict[str, Any], default: int, most: int) -> Rows:
         # The well-formed row is the hot one: a thousand of them per request, a hundred requests at once.
         if type(item) is dict:
             exchange, symbol = item.get("exchange"), item.get("symbol")
-            if type(exchange) is str and type(symbol) is str and symbol and exchange in EXCHANGES and "mode" not in item:
+            if (
+                type(exchange) is str
+                and type(symbol) is str
+                and symbol
+                and exchange in EXCHANGES
+                and "mode" not in item
+            ):
                 add((exchange, symbol, common))
                 continue
         try:

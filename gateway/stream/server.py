@@ -158,7 +158,7 @@ class StreamServer:
             self.hub.end(connection, close)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
-        while self.hub.connections and loop.time() < deadline:
+        while self.hub.connections and loop.time() < deadline:  # noqa: ASYNC110  # bounded, at shutdown only
             await asyncio.sleep(0.01)
         for connection in list(self.hub.connections.values()):
             if connection.listener is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -158,5 +159,5 @@ def test_spacing_order_and_the_last_price(gaps: list[int], window_ms: int) -> No
     assert prices == sorted(set(prices)), "an older price after a newer one, or one twice"
     assert prices[-1] == len(gaps) - 1, "the last price of the burst is missing"
     assert sent[-1][0] <= last_tick + (window_ms + 1) * MS, "the last price came later than one window"
-    for (before, _), (after, _) in zip(sent, sent[1:], strict=False):
+    for (before, _), (after, _) in pairwise(sent):
         assert after - before >= window_ms * MS

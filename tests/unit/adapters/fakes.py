@@ -18,10 +18,13 @@ class ListSink:
     def __init__(self) -> None:
         self.ticks: list[tuple[bytes, bytes]] = []
         self.feeds: set[str] = set()
+        #: ticks per call
+        self.sizes: list[int] = []
 
     def publish(self, ticks: Sequence[tuple[bytes, bytes]], feed: str) -> None:
         self.ticks.extend(ticks)
         self.feeds.add(feed)
+        self.sizes.append(len(ticks))
 
 
 class FakeConnection(FeedConnection):

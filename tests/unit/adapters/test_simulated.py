@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
+import uvloop
 from gateway_matcher import Simulator
 
 from adapters.base import FeedConfig
@@ -162,7 +163,7 @@ async def test_the_rate_is_kept(rate: int) -> None:
     await asyncio.sleep(0.5)
     ticks, seconds = len(sink.ticks), time.monotonic() - began
     await connection.close()
-    assert abs(ticks + adapter.dropped - rate * seconds) <= 2 + rate * 0.01
+    assert abs(ticks + adapter.dropped - rate * seconds) <= 2 + rate * 0.05
 
 
 @pytest.mark.asyncio
@@ -187,3 +188,32 @@ async def test_a_late_turn_sends_a_bounded_burst_and_counts_the_rest(monkeypatch
 async def test_options_out_of_range_are_named(options: dict[str, Any]) -> None:
     with pytest.raises(FeedError, match="SIMULATED_"):
         await made(ListSink(), **options).prepare()
+
+
+@pytest.mark.parametrize("loop_of", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_second_costs_few_turns_of_the_loop(
+    loop_of: Callable[[], asyncio.AbstractEventLoop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = 0
+    turn = module.SimulatedConnection._turn
+
+    def counted(connection: module.SimulatedConnection) -> None:
+        nonlocal turns
+        turns += 1
+        turn(connection)
+
+    async def half_a_second() -> int:
+        monkeypatch.setattr(module.SimulatedConnection, "_turn", counted)
+        sink = ListSink()
+        adapter = made(sink, rate=1_000, instruments=10)
+        await adapter.prepare()
+        connection = adapter.open(lambda error: None)
+        await connection.connect()
+        await connection.subscribe([Want(instrument, Mode.LTP) for instrument in adapter.instruments])
+        await asyncio.sleep(0.5)
+        await connection.close()
+        return len(sink.ticks) + adapter.dropped
+
+    with asyncio.Runner(loop_factory=loop_of) as runner:
+        assert 450 <= runner.run(half_a_second()) <= 1_000
+    assert turns <= 150
