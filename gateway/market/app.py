@@ -16,11 +16,12 @@ import uvloop
 import zmq
 from gateway_matcher import Engine
 
+from adapters.base import FeedConfig
 from adapters.registry import create_pool
 from gateway import closes
 from gateway import log as gateway_log
 from gateway.children import report_ready
-from gateway.config import Settings, reload_settings
+from gateway.config import Settings, load_settings, reload_settings
 from gateway.errors import SettingsError, StartError
 from gateway.home import Home
 from gateway.market.bus import TickBus
@@ -30,6 +31,7 @@ from gateway.market.metrics import MarketCollector, exposition
 from gateway.market.pages import Pages
 from gateway.market.tick_stream import TickStream
 from gateway.model import FeedStatus
+from gateway.settings.brokers import OWN_FEEDS
 from gateway.store.engine import make_engine
 from gateway.store.keys import KeyStore
 from gateway.stream.hub import Hub
@@ -152,15 +154,16 @@ class MarketApp:
         self.broker = settings.feeds[0] if settings.feeds else "bus"
         self.engine = Engine(self.broker, symbols_per_reader=settings.ws_max_symbols_per_client)
         self.sink = EngineSink(self.engine)
+        home = Home(settings.gateway_home)
+        self.database = make_engine(settings.database_url)
         tracked = TrackedSink(self.sink, self._clock_ns)
         self.feeds = FeedManager(
-            [create_pool(settings.broker(name), tracked, self._clock_ns) for name in settings.feeds],
+            [create_pool(self._credentials(name), tracked, self._clock_ns) for name in settings.feeds],
             tracked,
             clock_ns=self._clock_ns,
             known_on_bus=lambda instrument: self.engine.known(*instrument),
+            credentials=self._credentials,
         )
-        home = Home(settings.gateway_home)
-        self.database = make_engine(settings.database_url)
         store = KeyStore(self.database, home.key_secret())
         self.keys = Keys(store, store.last_revocation(), self._on_revoked)
         self.hub = Hub(
@@ -184,6 +187,21 @@ class MarketApp:
         pages = Pages(exposition([collector]), self._statuses, lambda: self.keys.healthy, settings.metrics_public)
         self.server = StreamServer(self.hub, server_config(settings), pages)
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+
+    def _credentials(self, name: str) -> FeedConfig:
+        """A feed's configuration as store, environment and `.env` have it now. Raises StoreError."""
+        if name in OWN_FEEDS:
+            return self.settings.broker(name)
+        # Only brokers need the store and its cryptography.
+        from gateway.store.credentials import CredentialStore
+
+        secret = Home(self.settings.gateway_home).store_secret()
+        stored = CredentialStore(self.database, secret).get(name)
+        try:
+            return load_settings().broker(name, stored)
+        except SettingsError:
+            # A `.env` that somebody is editing must not stop a running feed from getting its token.
+            return self.settings.broker(name, stored)
 
     async def _start(self) -> None:
         settings, curve = self.settings, self.settings.curve()

@@ -49,7 +49,8 @@ class Recorder:
     def __init__(self, writer: Writer, symbols: Rows[Instrument] = ()) -> None:
         self.result = Result()
         self._writer = writer
-        self._topics = [instrument.topic(mode) for instrument in symbols for mode in Mode] or [b""]
+        # Highest mode first: of last values said again, too, the original comes before its copies.
+        self._topics = [instrument.topic(mode) for instrument in symbols for mode in reversed(Mode)] or [b""]
         self._pieces: queue.Queue[bytearray | None] = queue.Queue(PIECES)
         self._piece = bytearray()
         self._native = stream.NativeFilter()
@@ -60,14 +61,14 @@ class Recorder:
         """Ends `run` within 0.1 s; callable from a signal handler or another thread."""
         self._stop.set()
 
-    def run(self, endpoint: str, seconds: float | None = None) -> Result:
+    def run(self, place: stream.Place, seconds: float | None = None) -> Result:
         """Records until `stop`, or for `seconds`."""
         thread = threading.Thread(target=self._write, name="recorder")
         thread.start()
         began = time.monotonic()
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
-            socket = stream.connect(context, endpoint, RECEIVE_MARK)
+            socket = stream.connect(context, place, RECEIVE_MARK)
             for topic in self._topics:
                 socket.setsockopt(zmq.SUBSCRIBE, topic)
             self._receive(socket, None if seconds is None else began + seconds)
@@ -136,19 +137,19 @@ def run(
     (EXCHANGE:SYMBOL) it makes the gateway subscribe them. Raises StartError where no gateway ever ran.
     """
     console = console or Console(stderr=True)
-    endpoint = settings.tick_stream_to_connect()
+    place = stream.Place.of(settings)
     try:
         wanted = [stream.parse_symbol(symbol) for symbol in symbols]
         writer = Writer(file)
     except (ValueError, RecordingError, OSError) as error:
         console.print(str(error), markup=False, soft_wrap=True)
         return 2
-    if missing := stream.missing_socket(endpoint):
+    if missing := stream.missing_socket(place.endpoint):
         console.print(f"no gateway runs yet ({missing} is not there); waiting for one", markup=False, soft_wrap=True)
     recorder = Recorder(writer, wanted)
     handlers = {number: signal.signal(number, lambda *_: recorder.stop()) for number in _SIGNALS} if _main() else {}
     try:
-        result = recorder.run(endpoint, seconds)
+        result = recorder.run(place, seconds)
         writer.close()
     except OSError as error:
         recorder.result.failure = str(error)

@@ -22,6 +22,9 @@ class StreamSettings(Protocol):
     def tick_stream_to_connect(self) -> str:
         """The endpoint. Raises StartError where no gateway has made one yet."""
 
+    def curve(self) -> tuple[bytes, bytes] | None:
+        """CURVE public and secret key of the gateway (Z85); None where its sockets are open."""
+
 
 class Tick(NamedTuple):
     """One message of the stream."""
@@ -34,14 +37,31 @@ class Tick(NamedTuple):
     arrival_ns: int
 
 
-def connect(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, mark: int) -> zmq.Socket[bytes]:
+class Place(NamedTuple):
+    """Where the stream is."""
+
+    endpoint: str
+    #: CURVE public key of the gateway (Z85); None where the stream is open
+    server_key: bytes | None = None
+
+    @classmethod
+    def of(cls, settings: StreamSettings) -> Place:
+        """As the settings say. Raises StartError where no gateway has made a stream yet."""
+        keys = settings.curve()
+        return cls(settings.tick_stream_to_connect(), keys[0] if keys else None)
+
+
+def connect(context: zmq.Context[zmq.Socket[bytes]], place: Place, mark: int) -> zmq.Socket[bytes]:
     """A SUB socket connected to the stream; beyond `mark` waiting messages the stream drops ours."""
     socket = context.socket(zmq.SUB)
+    if place.server_key is not None:
+        socket.curve_serverkey = place.server_key
+        socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
     socket.setsockopt(zmq.RCVHWM, mark)
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.RECONNECT_IVL, 100)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-    socket.connect(endpoint)
+    socket.connect(place.endpoint)
     return socket
 
 

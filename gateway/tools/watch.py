@@ -178,16 +178,18 @@ def run(
     except ValueError as error:
         errors.print(str(error), markup=False, soft_wrap=True)
         return 2
-    endpoint = settings.tick_stream_to_connect()
-    if stream.missing_socket(endpoint) is None and _watch(instruments, endpoint, console, seconds):
+    place = stream.Place.of(settings)
+    if stream.missing_socket(place.endpoint) is None and _watch(instruments, place, console, seconds):
         return 0
-    errors.print(f"no gateway answers at {endpoint}; start one with `gateway serve`", markup=False, soft_wrap=True)
+    errors.print(
+        f"no gateway answers at {place.endpoint}; start one with `gateway serve`", markup=False, soft_wrap=True
+    )
     return 1
 
 
-def _watch(instruments: Sequence[Instrument], endpoint: str, console: Console, seconds: float | None) -> bool:
+def _watch(instruments: Sequence[Instrument], place: stream.Place, console: Console, seconds: float | None) -> bool:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    socket = stream.connect(context, endpoint, RECEIVE_MARK)
+    socket = stream.connect(context, place, RECEIVE_MARK)
     try:
         return Watcher(Board(instruments), socket).run(console, seconds)
     except KeyboardInterrupt:

@@ -19,6 +19,7 @@ from rich.console import Console
 from gateway.model import Instrument
 from gateway.tools import record
 from gateway.tools.recording import Writer, read
+from gateway.tools.stream import Place
 
 from .fake_stream import native
 
@@ -26,10 +27,14 @@ ROOT = Path(__file__).parents[2]
 
 
 class At:
-    """Settings that know one thing."""
+    """Settings that know where the stream is."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, keys: tuple[bytes, bytes] | None = None) -> None:
         self.endpoint = endpoint
+        self.keys = keys
+
+    def curve(self) -> tuple[bytes, bytes] | None:
+        return self.keys
 
     def tick_stream_to_connect(self) -> str:
         return self.endpoint
@@ -51,7 +56,7 @@ def recorded(file: Path, endpoint: str, done: Callable[[record.Recorder], bool],
     with Writer(file) as writer:
         recorder = record.Recorder(writer, symbols)
         results: queue.Queue[record.Result] = queue.Queue()
-        thread = threading.Thread(target=lambda: results.put(recorder.run(endpoint)))
+        thread = threading.Thread(target=lambda: results.put(recorder.run(Place(endpoint))))
         thread.start()
         deadline = time.monotonic() + 30
         while not done(recorder) and time.monotonic() < deadline:
@@ -104,7 +109,7 @@ def test_the_command_stops_on_a_signal_and_reports(tmp_path: Path) -> None:
     with publishing(200, 20_000) as (endpoint, _):
         code = (
             "import sys; from pathlib import Path; from gateway.tools import record\n"
-            "class At:\n    def tick_stream_to_connect(self): return sys.argv[2]\n"
+            "class At:\n    def tick_stream_to_connect(self): return sys.argv[2]\n    def curve(self): pass\n"
             "sys.exit(record.run(Path(sys.argv[1]), At()))"
         )
         command = [sys.executable, "-c", code, str(file), endpoint]

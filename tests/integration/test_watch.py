@@ -21,12 +21,15 @@ from .test_record import At
 class Gateway(threading.Thread):
     """Says `_health`, and answers subscriptions: SBIN in Quote, GOLD in LTP alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: tuple[bytes, bytes] | None = None) -> None:
         super().__init__()
         self.wanted: set[bytes] = set()
         self.stopping = threading.Event()
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.socket = self.context.socket(zmq.XPUB)
+        if keys is not None:
+            self.socket.curve_publickey, self.socket.curve_secretkey = keys
+            self.socket.curve_server = True
         self.socket.bind("tcp://127.0.0.1:0")
         self.endpoint = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
@@ -81,6 +84,19 @@ def test_only_what_is_watched_is_wanted(gateway: Gateway) -> None:
     time.sleep(0.6)
     assert gateway.wanted == {b"_health", b"NSE_SBIN_QUOTE"}
     thread.join()
+
+
+def test_an_encrypted_stream_is_read() -> None:
+    keys = zmq.curve_keypair()
+    thread = Gateway(keys)
+    thread.start()
+    try:
+        console = screen()
+        assert watch.run(["NSE:SBIN"], At(thread.endpoint, keys), seconds=1.5, console=console) == 0
+        assert "982.50" in text(console)
+    finally:
+        thread.stopping.set()
+        thread.join()
 
 
 def test_no_gateway_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
