@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from bench.tool import ROOT, ToolError, cpus
@@ -71,18 +74,18 @@ def gateway(
     """
     ws_port, zmq_port = free_ports(2)
     with tempfile.TemporaryDirectory(prefix="gateway-bench-") as home:
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "WS_", "ZMQ_"))},
-            "GATEWAY_HOME": home,
-            "WEBSOCKET_HOST": "127.0.0.1",
-            "WEBSOCKET_PORT": str(ws_port),
-            "ZMQ_HOST": "127.0.0.1",
-            "ZMQ_PORT": str(zmq_port),
-            "FEEDS": "none",
-            "MESSAGE_THROTTLE_MS": str(conflate_ms),
+        environment = _environment(
+            GATEWAY_HOME=home,
+            WEBSOCKET_HOST="127.0.0.1",
+            WEBSOCKET_PORT=str(ws_port),
+            ZMQ_HOST="127.0.0.1",
+            ZMQ_PORT=str(zmq_port),
+            FEEDS="none",
+            MESSAGE_THROTTLE_MS=str(conflate_ms),
             **(settings or {}),
-        }
-        key = _add_key(environment)
+        )
+        prepared, key = _prepared_home()
+        shutil.copytree(prepared, home, dirs_exist_ok=True)
         market = command or [sys.executable, "-m", "gateway", "market"]
         with _process(market, environment) as process:
             running = Running("gateway", process, ws_port, zmq_port, key)
@@ -143,17 +146,27 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _add_key(environment: dict[str, str]) -> str:
+@cache
+def _prepared_home() -> tuple[Path, str]:
+    """A home with a database and one key, made once and copied for each start; and the key."""
+    home = Path(tempfile.mkdtemp(prefix="gateway-bench-home-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     done = subprocess.run(
         [sys.executable, "-m", "gateway", "keys", "add", "bench"],
         cwd=ROOT,
-        env=environment,
+        env=_environment(GATEWAY_HOME=str(home)),
         capture_output=True,
         text=True,
     )
     if done.returncode != 0:
         raise ToolError(f"no key for the bench: {done.stderr.strip()[-2000:]}")
-    return done.stdout.strip()
+    return home, done.stdout.strip()
+
+
+def _environment(**settings: str) -> dict[str, str]:
+    """The machine's environment without settings of a gateway, plus `settings`."""
+    ours = ("GATEWAY_", "WEBSOCKET_", "WS_", "ZMQ_", "TICK_", "SIMULATED_", "DATABASE_", "LOG_")
+    return {**{name: value for name, value in os.environ.items() if not name.startswith(ours)}, **settings}
 
 
 def _wait(running: Running, answers: Callable[[], bool]) -> None:

@@ -9,10 +9,10 @@ import struct
 from itertools import count
 
 import pytest
+from gateway_matcher import Engine, KiteDecoder
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.payloads import depth_payload, ltp_payload, symbol, topic
-from gateway_matcher import Engine, KiteDecoder
 
 SYMBOLS = 100
 LTP = 1

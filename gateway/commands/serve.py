@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from pathlib import Path
@@ -115,13 +116,20 @@ def demo_clock_start(today: date) -> datetime:
     return datetime.combine(day, time(10), IST).astimezone(UTC)
 
 
+def _program() -> str:
+    """How to call this program from the working directory."""
+    here, program = Path.cwd(), Path(sys.argv[0]).absolute()
+    return str(program.relative_to(here)) if program.is_relative_to(here) else "gateway"
+
+
 def welcome(ws: str, key: str) -> str:
     """What a newcomer pastes to see ticks."""
     return f'''
 The gateway streams simulated ticks.
 
-  WebSocket  {ws}
-  API key    {key}
+  In a browser  {ws.replace("ws", "http", 1)}/#key={key}
+  WebSocket     {ws}
+  API key       {key}
 
 Paste this into Python after `pip install openalgo`:
 
@@ -135,5 +143,5 @@ Paste this into Python after `pip install openalgo`:
     time.sleep(10)
     client.disconnect()
 
-Or watch in another terminal: gateway watch NSE:RELIANCE NSE_INDEX:NIFTY        Stop with Ctrl-C.
+Or watch in another terminal: {_program()} watch NSE:RELIANCE NSE_INDEX:NIFTY        Stop with Ctrl-C.
 '''

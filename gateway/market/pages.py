@@ -1,9 +1,11 @@
-"""The HTTP pages on the WebSocket port: `/healthz`, `/readyz`, `/metrics`."""
+"""The HTTP pages on the WebSocket port: live prices at `/`, `/healthz`, `/readyz`, `/metrics`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import Any
 
 import orjson
@@ -27,6 +29,8 @@ class Pages:
 
     def __call__(self, path: str, local: bool) -> tuple[int, str, bytes] | None:
         """The page at `path`, or None; `local` says that the peer is on this machine."""
+        if path == "/":
+            return 200, "text/html; charset=utf-8", _watch_page()
         if path == "/healthz":
             return 200, _JSON, orjson.dumps({"status": "ok", "version": __version__})
         if path == "/readyz":
@@ -41,3 +45,8 @@ class Pages:
         ready = database and all(state != FeedState.REFUSED for state in feeds.values())
         body: dict[str, Any] = {"status": "ready" if ready else "not ready", "database": database, "feeds": feeds}
         return 200 if ready else 503, _JSON, orjson.dumps(body)
+
+
+@cache
+def _watch_page() -> bytes:
+    return resources.files("gateway").joinpath("static/watch.html").read_bytes()

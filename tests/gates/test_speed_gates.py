@@ -25,7 +25,8 @@ WINDOWS = 3
 BURSTS = Load(readers=10, symbols=100, rate=10_000, seconds=2, warm_up=0.5)
 #: what the plain reference sustains
 PLAIN = Load(readers=10, symbols=100, rate=1_000, seconds=2, warm_up=0.5)
-CPU_FRACTION_LIMIT = 0.15
+#: measured 0.03 as it is, 0.18 to 0.25 with a JSON parse per delivery (Xeon, two cores)
+CPU_FRACTION_LIMIT = 0.08
 DOCTORED = [sys.executable, "-m", "tests.gates.doctored", "market"]
 
 
@@ -47,7 +48,7 @@ def cpu_fractions(command: Sequence[str] | None = None) -> list[float]:
         with reference("plain") as server:
             plain = window(server, PLAIN)
         ours = gateway_window(BURSTS, command)
-        assert plain.frames and ours.frames, "nothing was delivered"
+        assert min(plain.frames, ours.frames) > 0, "nothing was delivered"
         fractions.append(ours.cpu_us / plain.cpu_us)
         print(f"CPU per delivery: {ours.cpu_us:.2f} us of {plain.cpu_us:.2f} us = {fractions[-1]:.3f}")
     return fractions
