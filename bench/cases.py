@@ -147,11 +147,13 @@ def memory_with_depth(effort: Effort) -> Outcome:
     """Memory that 100 more symbols with depth cost, in the market process and in the engine alone."""
     process = memory.of_process()
     engine = memory.of_engine()
+    payload = memory.of_payload()
     rows = [
         Row("per 100 symbols, process", "KB", {"gateway": process}, 50, "50"),
         Row("per 100 symbols, engine alone", "KB", {"gateway": engine}, 50, "50"),
+        Row("of which the payloads themselves", "KB", {"gateway": payload}),
     ]
-    return Outcome(rows, {"process_kb": process, "engine_kb": engine})
+    return Outcome(rows, {"process_kb": process, "engine_kb": engine, "payload_kb": payload})
 
 
 def ceiling(effort: Effort) -> Outcome:

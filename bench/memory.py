@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from bench import tool
+from bench.payloads import depth_payload, topic
 from bench.servers import Running, gateway
 from bench.tool import ROOT, ToolError
 
-#: few symbols warm every path, many more then show what each costs
-FEW, MANY = 100, 2_100
+#: few symbols warm every path, many more then show what each costs; fewer than these hide in memory freed before
+FEW, MANY = 100, 20_100
+SUBSCRIBED = 3_000
 
 
 def of_process() -> float:
-    """KB per 100 symbols that have a last value with depth and one LTP subscriber."""
+    """KB per 100 symbols that have a last value with depth; a reader holds the first 3,000 of them in LTP."""
     with gateway() as server:
         readers = tool.spawn(
             "readers",
             key=server.key,
             address=f"127.0.0.1:{server.ws_port}",
             readers=1,
-            symbols=MANY,
+            symbols=SUBSCRIBED,
             until="hold",
             max_seconds=30,
         )
@@ -44,14 +48,19 @@ def of_engine() -> float:
     return float(done.stdout)
 
 
+def of_payload() -> float:
+    """KB that the payloads of 100 symbols take by themselves, as `of_engine` ingests them."""
+    return sum(len(depth_payload(index)) for index in range(100)) / 1e3
+
+
 def _after(server: Running, symbols: int) -> int:
-    """Resident bytes once each of `symbols` symbols has ticked 20 times."""
-    rate = 4_000
+    """Resident bytes once each of `symbols` symbols has ticked three times."""
+    rate = 20_000
     tool.run(
         "publish",
         address=f"127.0.0.1:{server.zmq_port}",
         rate=rate,
-        seconds=symbols * 20 / rate,
+        seconds=symbols * 3 / rate,
         symbols=symbols,
         payload="depth",
     )
@@ -61,12 +70,7 @@ def _after(server: Running, symbols: int) -> int:
 
 def _grown_by_engine(symbols: int = 10_000) -> float:
     """KB per 100 symbols in this process."""
-    import os
-    from pathlib import Path
-
     from gateway_matcher import Engine
-
-    from bench.payloads import depth_payload, topic
 
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

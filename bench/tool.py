@@ -34,7 +34,10 @@ def binary() -> Path:
     if cargo is None:
         raise ToolError("the benches need Cargo to build bench/load; see CONTRIBUTING")
     done = subprocess.run(
-        [cargo, "build", "--release", "--quiet", "--package", "gateway-load"], cwd=ROOT, capture_output=True, text=True
+        [cargo, "build", "--release", "--quiet", "--locked", "--package", "gateway-load"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     if done.returncode != 0:
         raise ToolError(f"bench/load does not build:\n{done.stderr}")

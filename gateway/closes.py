@@ -16,8 +16,9 @@ class Close(NamedTuple):
 
 NORMAL = Close(1000, "bye", True)
 GOING_AWAY = Close(1001, "server shutting down", True)
-UNSUPPORTED = Close(1003, "text frames only", False)
-INVALID_TEXT = Close(1007, "not UTF-8", False)
+PROTOCOL_ERROR = Close(1002, "broken WebSocket framing", False)
+#: never sent: the socket ended without a close frame
+LOST = Close(1006, "connection lost", True)
 TOO_BIG = Close(1009, "frame too big", False)
 SERVER_ERROR = Close(1011, "server error", True)
 SERVICE_RESTART = Close(1012, "server restarting", True)
@@ -31,8 +32,8 @@ PING_TIMEOUT = Close(4409, "no answer to ping", True)
 ALL: tuple[Close, ...] = (
     NORMAL,
     GOING_AWAY,
-    UNSUPPORTED,
-    INVALID_TEXT,
+    PROTOCOL_ERROR,
+    LOST,
     TOO_BIG,
     SERVER_ERROR,
     SERVICE_RESTART,

@@ -5,6 +5,7 @@ cdef class Listener(WSListener):
     cdef readonly WSTransport transport
     cdef readonly object handler
     cdef readonly bint writable
+    cdef readonly bint paused
     cdef public long long last_seen_ns
     cdef object _write
     cdef object _buffered
@@ -16,6 +17,7 @@ cdef class Listener(WSListener):
     cpdef Py_ssize_t buffered(self) except -1
     cpdef send_close(self, int code, bytes reason)
     cdef _closed_by_peer(self, int code)
+    cdef _pong(self, bytes payload)
     cdef _message(self, bytes payload, bint fin)
 
 

@@ -4,7 +4,7 @@
 from libc.time cimport time_t
 
 from cpython.bytearray cimport PyByteArray_GET_SIZE
-from picows.picows cimport WSFrame, WSListener, WSMsgType, WSTransport, WSCloseCode
+from picows.picows cimport WSFrame, WSListener, WSMsgType, WSTransport, WSCloseCode, WSCloseHandshake
 
 
 cdef extern from "<time.h>" nogil:
@@ -34,6 +34,7 @@ cdef class Listener(WSListener):
         self._max_message = max_message
         self._parts = None
         self.writable = False
+        self.paused = False
         self.last_seen_ns = monotonic_ns()
 
     cpdef on_ws_connected(self, WSTransport transport):
@@ -51,8 +52,15 @@ cdef class Listener(WSListener):
         self.last_seen_ns = monotonic_ns()
         if kind == WSMsgType.TEXT or kind == WSMsgType.BINARY or kind == WSMsgType.CONTINUATION:
             self._message(frame.get_payload_as_bytes(), frame.fin)
+        elif kind == WSMsgType.PING:
+            self._pong(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
             self._closed_by_peer(<int>frame.get_close_code())
+
+    cdef _pong(self, bytes payload):
+        # Who does not read gets no pongs: they would pile up as fast as it can send pings.
+        if self.writable and not self.paused:
+            self.transport.send_pong(payload)
 
     cdef _closed_by_peer(self, int code):
         # picows leaves the answer to a close frame to us; 0 is "no code was given" and must not be sent.
@@ -86,9 +94,11 @@ cdef class Listener(WSListener):
         self.handler.on_lost()
 
     cpdef pause_writing(self):
+        self.paused = True
         self.handler.on_pause()
 
     cpdef resume_writing(self):
+        self.paused = False
         self.handler.on_resume()
 
     cpdef write(self, bytes data):
@@ -116,6 +126,11 @@ cdef class Listener(WSListener):
             self.writable = False
             self.transport.send_close(<WSCloseCode>code, reason)
 
+    def sent_code(self):
+        """The code of the close frame that went out, picows' own for broken frames included; 0 for none."""
+        cdef WSCloseHandshake handshake = self.transport.close_handshake
+        return <int>handshake.sent.code if handshake is not None and handshake.sent is not None else 0
+
     def disconnect(self, bint graceful):
         """Closes the socket, after what is buffered when graceful."""
         if self.transport is not None:
@@ -131,7 +146,8 @@ cpdef Py_ssize_t fan_out(list batches) except -1:
     cdef Listener listener
     for at in range(0, size, 2):
         listener = <Listener>batches[at]
-        if listener.writable:
+        # picows closes on broken frames by itself: nothing may follow that close frame either.
+        if listener.writable and not listener.transport.is_close_frame_sent:
             try:
                 listener._write(batches[at + 1])
                 writes += 1

@@ -32,6 +32,7 @@ from gateway.market.pages import Pages
 from gateway.market.tick_stream import TickStream
 from gateway.model import FeedStatus
 from gateway.settings.brokers import OWN_FEEDS
+from gateway.store.changes import change_detector
 from gateway.store.engine import make_engine
 from gateway.store.keys import KeyStore
 from gateway.stream.hub import Hub
@@ -165,7 +166,7 @@ class MarketApp:
             credentials=self._credentials,
         )
         store = KeyStore(self.database, home.key_secret())
-        self.keys = Keys(store, store.last_revocation(), self._on_revoked)
+        self.keys = Keys(store, store.last_revocation(), self._on_revoked, change_detector(settings.database_url))
         self.hub = Hub(
             self.engine,
             self.feeds,

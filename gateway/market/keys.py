@@ -21,10 +21,20 @@ _POLL_S: Final = 0.4
 
 
 class Keys:
-    """Runs a KeyVerifier in its thread."""
+    """Runs a KeyVerifier in its thread.
 
-    def __init__(self, verifier: KeyVerifier, last_revocation: int, on_revoked: Callable[[list[int]], None]) -> None:
+    `changed` says cheaply whether the database may have changed: a query's Python work would hold up ticks.
+    """
+
+    def __init__(
+        self,
+        verifier: KeyVerifier,
+        last_revocation: int,
+        on_revoked: Callable[[list[int]], None],
+        changed: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._verifier = verifier
+        self._changed = changed
         self._seen = last_revocation
         self._on_revoked = on_revoked
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="keys")
@@ -51,12 +61,18 @@ class Keys:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_POLL_S)
+            if self.healthy and not self._changed():
+                continue
             try:
                 self._seen, gone = await loop.run_in_executor(self._pool, self._verifier.revoked_since, self._seen)
+                if gone:
+                    self._on_revoked(gone)
             except StoreError as error:
                 self.healthy = False
                 limited(log, "revocations").error("revoked keys cannot be looked up", error=str(error))
-                continue
-            self.healthy = True
-            if gone:
-                self._on_revoked(gone)
+            except Exception:
+                # Whatever it was: revocations must go on being looked for.
+                self.healthy = False
+                limited(log, "revocations").exception("revoked keys cannot be looked up")
+            else:
+                self.healthy = True

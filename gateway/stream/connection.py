@@ -5,12 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import structlog
+
 from gateway.closes import Close
+from gateway.log import limited
+from gateway.stream.protocol import error
 from gateway.stream.session import Phase, Session
 
 if TYPE_CHECKING:
     from gateway._fastpath.fanout import Listener
     from gateway.stream.hub import Hub
+
+log = structlog.get_logger(__name__)
 
 
 class Connection:
@@ -30,6 +36,7 @@ class Connection:
         "pinged_ns",
         "reader",
         "session",
+        "unanswered",
     )
 
     def __init__(self, hub: Hub, number: int, address: str) -> None:
@@ -46,7 +53,10 @@ class Connection:
         self.closing_ns = 0
         #: since when it is over its high-water mark; 0 while it is not
         self.paused_ns = 0
+        #: when the last ping was sent, or the connection opened
         self.pinged_ns = 0
+        #: a ping was sent; any frame after it is the answer
+        self.unanswered = False
         self.opened_ns = time.monotonic_ns()
 
     @property
@@ -65,13 +75,18 @@ class Connection:
         self.hub.opened(self)
 
     def on_message(self, payload: bytes) -> None:
-        self.hub.perform(self, self.session.on_message(payload, time.monotonic_ns()))
+        try:
+            self.hub.perform(self, self.session.on_message(payload, time.monotonic_ns()))
+        except Exception:
+            # A fault of ours costs this request its answer, not the client its connection.
+            limited(log, "request failed").exception("a request failed", connection=self.number)
+            self.hub.send(self, error("SERVER_ERROR", "the gateway could not do this; its log says why"))
 
     def on_oversize(self) -> None:
         self.hub.perform(self, self.session.oversize())
 
     def on_close_frame(self, code: int) -> None:
-        self.session.phase = Phase.ENDED
+        self.hub.left(self)
 
     def on_pause(self) -> None:
         self.paused_ns = time.monotonic_ns()

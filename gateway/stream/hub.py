@@ -10,12 +10,13 @@ from typing import Any, Final
 
 import orjson
 import structlog
-from gateway_matcher import Engine
+from gateway_matcher import Engine, Subscriptions
 
 from gateway import closes
 from gateway._fastpath.fanout import fan_out
 from gateway.closes import Close
 from gateway.errors import StoreError
+from gateway.log import limited
 from gateway.model import FeedStatus, Instrument, Mode, User, Want
 from gateway.ports import FeedManagerPort
 from gateway.stream import answers
@@ -33,14 +34,18 @@ from gateway.stream.actions import (
 )
 from gateway.stream.connection import Connection
 from gateway.stream.orders import OrderDesk
-from gateway.stream.protocol import ProtocolError, error
-from gateway.stream.session import Rules
+from gateway.stream.protocol import ProtocolError, Row
+from gateway.stream.session import Phase, Rules
 from gateway.stream.throttle import AuthThrottle
 
 log = structlog.get_logger(__name__)
 
 #: Under this name the readers' wants are held at the feeds; the engine counts the readers themselves.
 HOLDER: Final = "readers"
+
+_UNCHECKED: Final = ProtocolError("SERVER_ERROR", "the key cannot be checked now; try again")
+#: what picows closes by itself, by code
+_CLOSED_BELOW: Final = {1002: closes.PROTOCOL_ERROR, 1007: closes.PROTOCOL_ERROR, 1009: closes.TOO_BIG, 1011: closes.SERVER_ERROR}
 
 KeyLookup = Callable[[str], Awaitable[User | None]]
 
@@ -115,11 +120,19 @@ class Hub:
         """The socket is gone: everything the connection held is let go."""
         if self.connections.pop(connection.number, None) is None:
             return
-        self.closed[(connection.closing or closes.NORMAL).reason] += 1
+        self.closed[(connection.closing or _reason(connection)).reason] += 1
         self._leave(connection)
         connection.listener = None
 
+    def left(self, connection: Connection) -> None:
+        """The peer said goodbye: nothing is kept for it; the sweep cuts a socket that does not end."""
+        if connection.closing is None:
+            connection.closing = closes.NORMAL
+            connection.closing_ns = time.monotonic_ns()
+        self._leave(connection)
+
     def _leave(self, connection: Connection) -> None:
+        connection.session.phase = Phase.ENDED
         if connection.reader >= 0:
             self._release(self.engine.close(connection.reader))
             connection.reader = -1
@@ -136,6 +149,9 @@ class Hub:
         connection.closing = close
         connection.closing_ns = time.monotonic_ns()
         self._leave(connection)
+        if close is not closes.GOING_AWAY:
+            reader = {"connection": connection.number, "user": connection.user_id}
+            limited(log, close.reason).info("connection ended", reason=close.reason, code=close.code, **reader)
         connection.listener.send_close(close.code, close.reason.encode())
         # A peer that is alive answers the close frame; the sweep aborts the others.
 
@@ -199,7 +215,7 @@ class Hub:
             self.end(connection, closes.SLOW_READER)
 
     def _check(self, connection: Connection, api_key: str) -> None:
-        if self.throttle.blocked(connection.address, time.monotonic_ns()):
+        if self.throttle.blocked(connection.address, time.monotonic_ns(), api_key):
             refusal = ProtocolError("RATE_LIMITED", "too many failed authentications from this address; wait a minute")
             self.perform(connection, connection.session.key_checked(None, time.monotonic_ns(), refusal))
             return
@@ -213,11 +229,16 @@ class Hub:
             user = await self._look_up(api_key)
         except StoreError as failure:
             log.error("key look-up failed", error=str(failure))
-            refusal = ProtocolError("SERVER_ERROR", "the key cannot be checked now; try again")
+            refusal = _UNCHECKED
+        except Exception:
+            log.exception("key look-up failed")
+            refusal = _UNCHECKED
         now = time.monotonic_ns()
-        if user is None and refusal is None:
-            self.throttle.failed(connection.address, now)
-        elif user is not None and len(self.by_user.get(user.user_id, ())) >= self.max_per_user:
+        if user is not None:
+            self.throttle.passed(api_key)
+        elif refusal is None:
+            self.throttle.failed(connection.address, now, api_key)
+        if user is not None and len(self.by_user.get(user.user_id, ())) >= self.max_per_user:
             user, refusal = (
                 None,
                 ProtocolError("MAX_CAPACITY_REACHED", f"at most {self.max_per_user} connections per user"),
@@ -251,6 +272,8 @@ class Hub:
                 else:
                     instrument = result.want.instrument
                     engine.set_broker(*instrument, self.feeds.broker_of(result.want))
+        if failed:
+            _fail_twins(engine, taken, rows.rows, failed)
         listed = engine.answer(taken, action.depth, failed)
         bad = len(failed) + len(rows.failed)
         self.send_text(connection, answers.subscribed(listed, rows, bad, self.broker, action.echo))
@@ -293,8 +316,8 @@ class Hub:
         if update is None:
             return
         for connection in list(self.by_user.get(update.user_id, ())):
-            wanted = connection.orders if update.connection is None else connection.number == update.connection
-            if wanted and connection.ready:
+            meant = update.connection is None or connection.number == update.connection
+            if meant and connection.orders and connection.ready:
                 self.send_text(connection, update.text)
 
     def tell_feed_state(self, status: FeedStatus) -> None:
@@ -304,6 +327,23 @@ class Hub:
             if connection.feed_status and connection.ready:
                 self.send_text(connection, text)
 
-    def refuse(self, connection: Connection, code: str, message: str) -> None:
-        """Sends an error that no request asked for."""
-        self.send(connection, error(code, message))
+    def set_rules(self, rules: Rules) -> None:
+        """Takes over new limits, for connections that are open too; windows they chose stay."""
+        self.rules = rules
+        for connection in self.connections.values():
+            connection.session.rules = rules
+
+
+def _reason(connection: Connection) -> Close:
+    """Why a socket ended that nobody here closed."""
+    sent = connection.listener.sent_code() if connection.listener is not None else 0
+    return _CLOSED_BELOW.get(sent, closes.LOST)
+
+
+def _fail_twins(engine: Engine, taken: Subscriptions, rows: list[Row], failed: dict[int, bytes]) -> None:
+    """A row that names a failed one again fails with it: it was taken only because the first one was."""
+    answers_by_row = {rows[at]: text for at, text in failed.items()}
+    for at, row in enumerate(rows):
+        if at not in failed and row in answers_by_row:
+            engine.undo(taken, at)
+            failed[at] = answers_by_row[row]

@@ -35,8 +35,8 @@ class Request:
 
     action: str
     body: dict[str, Any]
-    request_id: Any = None
-    has_id: bool = False
+    #: `request_id`, where one was given
+    echo: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -65,15 +65,31 @@ def parse(payload: bytes) -> Request:
     if not isinstance(body, dict):
         raise ProtocolError("INVALID_JSON", f"a request is a JSON object, not {shown(body)}")
     verb = body.get("action", body.get("type"))
-    request = Request("", body, body.get("request_id"), "request_id" in body)
-    if isinstance(request.request_id, dict | list):
-        request.request_id, request.has_id = None, False
+    request = Request("", body, _echo(body))
     if isinstance(verb, str):
         verb = verb.strip().lower()
         request.action = _ALIASES.get(verb, verb)
-        if request.action == "unsubscribe" and body.get("type") == "unsubscribe_all":
+        if request.action == "unsubscribe" and _is_all(body.get("type")):
             request.action = "unsubscribe_all"
     return request
+
+
+def echo_of(payload: bytes) -> dict[str, Any]:
+    """The `request_id` of a request that is not looked at further."""
+    try:
+        body = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return {}
+    return _echo(body) if isinstance(body, dict) else {}
+
+
+def _echo(body: dict[str, Any]) -> dict[str, Any]:
+    given = "request_id" in body and not isinstance(body["request_id"], dict | list)
+    return {"request_id": body["request_id"]} if given else {}
+
+
+def _is_all(kind: object) -> bool:
+    return isinstance(kind, str) and kind.strip().lower() == "unsubscribe_all"
 
 
 def mode_of(value: object) -> Mode:
@@ -150,13 +166,11 @@ def _careful_row(item: object, common: int) -> Row:
         item = {"exchange": exchange, "symbol": symbol} if colon else {"symbol": item}
     if not isinstance(item, dict):
         raise ProtocolError("INVALID_PARAMETERS", f"an instrument is {shown(item)}; it must name symbol and exchange")
-    values = []
     for name in ("exchange", "symbol"):
         value = item.get(name)
         if not isinstance(value, str) or not value.strip():
             raise ProtocolError("INVALID_PARAMETERS", f"{name} is {shown(value)}; it must be text")
-        values.append(value.strip())
-    exchange, symbol = values[0].upper(), values[1]
+    exchange, symbol = item["exchange"].strip().upper(), item["symbol"]
     if exchange not in EXCHANGES:
         raise ProtocolError(
             "INVALID_PARAMETERS", f"exchange is {shown(exchange)}; it may be one of {', '.join(sorted(EXCHANGES))}"

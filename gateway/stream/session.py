@@ -27,6 +27,8 @@ from gateway.stream.protocol import ProtocolError, Request
 MAX_AUTH_FAILURES: Final = 3
 #: Requests that may wait while a key is looked up.
 MAX_WAITING: Final = 64
+#: …and their bytes: room for a few requests of the largest size.
+MAX_WAITING_BYTES: Final = 262_144
 
 _FORMATS: Final = ("nested", "flat")
 
@@ -62,6 +64,7 @@ class Session:
         self.feed_status = False
         self._failures = 0
         self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
         self._auth_echo: dict[str, Any] = {}
         self._tokens = float(rules.burst)
         self._tokens_ns = 0
@@ -71,7 +74,7 @@ class Session:
         if self.phase is Phase.ENDED:
             return []
         if not self._may_ask(now_ns):
-            return [Reply(protocol.error("RATE_LIMITED", self._rate_text()))]
+            return [_limited(payload, self._rate_text())]
         if self.phase is Phase.CHECKING:
             return self._hold(payload)
         try:
@@ -92,7 +95,7 @@ class Session:
             self.user = user
             self.phase = Phase.READY
             actions = [OpenReader(self.flat, self.feed_status, echo)]
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         for payload in waiting:
             self._tokens += 1  # it was paid for when it came
             actions += self.on_message(payload, now_ns)
@@ -125,13 +128,14 @@ class Session:
         return f"more than {self.rules.requests_per_second:g} requests per second (burst {self.rules.burst})"
 
     def _hold(self, payload: bytes) -> list[Action]:
-        if len(self._waiting) >= MAX_WAITING:
-            return [Reply(protocol.error("RATE_LIMITED", "too many requests before the authentication was answered"))]
+        if len(self._waiting) >= MAX_WAITING or self._waiting_bytes + len(payload) > MAX_WAITING_BYTES:
+            return [_limited(payload, "too many requests before the authentication was answered")]
         self._waiting.append(payload)
+        self._waiting_bytes += len(payload)
         return []
 
     def _on_request(self, request: Request) -> list[Action]:
-        echo = {"request_id": request.request_id} if request.has_id else {}
+        echo = request.echo
         try:
             return self._act(request, echo)
         except ProtocolError as error:
@@ -140,11 +144,11 @@ class Session:
 
     def _act(self, request: Request, echo: dict[str, Any]) -> list[Action]:
         handler = _HANDLERS.get(request.action)
+        if self.phase is not Phase.READY and request.action not in ("", "authenticate"):
+            raise ProtocolError("NOT_AUTHENTICATED", f"authenticate first; action is {protocol.shown(request.action)}")
         if handler is None:
             named = protocol.shown(request.body.get("action", request.body.get("type")))
             raise ProtocolError("INVALID_ACTION", f"action is {named}; it may be one of {', '.join(sorted(_HANDLERS))}")
-        if self.phase is not Phase.READY and request.action != "authenticate":
-            raise ProtocolError("NOT_AUTHENTICATED", "authenticate first")
         return handler(self, request.body, echo)
 
     def _authenticate(self, body: dict[str, Any], echo: dict[str, Any]) -> list[Action]:
@@ -153,7 +157,8 @@ class Session:
         key = body.get("api_key") or body.get("apikey")
         if not isinstance(key, str) or not key.strip():
             return self._auth_failed(ProtocolError("AUTHENTICATION_ERROR", "api_key is missing"), echo)
-        shape = body.get("format", "nested")
+        shape = body.get("format")
+        shape = "nested" if shape is None else shape
         if not isinstance(shape, str) or shape.lower() not in _FORMATS:
             raise ProtocolError(
                 "INVALID_PARAMETERS", f"format is {protocol.shown(shape)}; it may be {' or '.join(_FORMATS)}"
@@ -212,6 +217,10 @@ class Session:
         if "_pingId" in body:
             answer["_pingId"] = body["_pingId"]
         return [Pong({**answer, **echo})]
+
+
+def _limited(payload: bytes, message: str) -> Reply:
+    return Reply({**protocol.error("RATE_LIMITED", message), **protocol.echo_of(payload)})
 
 
 _HANDLERS = {

@@ -20,6 +20,8 @@ from gateway.stream.hub import Hub
 _TURNS: Final = 20
 #: How long a peer may take to answer our close frame, ns.
 _GOODBYE_NS: Final = 1_000_000_000
+#: A slow one finds its close frame behind everything that still waits for it.
+_SLOW_GOODBYE_NS: Final = 5_000_000_000
 _S: Final = 1_000_000_000
 
 
@@ -40,6 +42,7 @@ class Sweep:
         self.hub = hub
         self.patience = patience
         self._round: deque[Connection] = deque()
+        self._slice = 1
         self._handle: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -56,8 +59,9 @@ class Sweep:
         self._handle = asyncio.get_running_loop().call_later(1 / _TURNS, self._turn)
         if not self._round:
             self._round.extend(self.hub.connections.values())
+            self._slice = len(self._round) // _TURNS + 1
         now = time.monotonic_ns()
-        for _ in range(min(len(self._round), len(self.hub.connections) // _TURNS + 1)):
+        for _ in range(min(len(self._round), self._slice)):
             self.visit(self._round.popleft(), now)
 
     def visit(self, connection: Connection, now_ns: int) -> None:
@@ -66,21 +70,17 @@ class Sweep:
         if listener is None:
             return
         if connection.closing is not None:
-            if now_ns - connection.closing_ns > _GOODBYE_NS:
+            patient = _SLOW_GOODBYE_NS if connection.closing is closes.SLOW_READER else _GOODBYE_NS
+            if now_ns - connection.closing_ns > patient:
                 listener.disconnect(False)
         elif connection.reader < 0 and now_ns - connection.opened_ns > patience.auth_ns:
             self.hub.perform(connection, connection.session.auth_expired())
         elif connection.paused_ns and now_ns - connection.paused_ns > patience.slow_ns:
             self.hub.end(connection, closes.SLOW_READER)
+        elif connection.unanswered and listener.last_seen_ns < connection.pinged_ns:
+            if now_ns - connection.pinged_ns > patience.ping_timeout_ns:
+                self.hub.end(connection, closes.PING_TIMEOUT)
         elif now_ns - connection.pinged_ns >= patience.ping_interval_ns:
-            self._ping(connection, now_ns)
-
-    def _ping(self, connection: Connection, now_ns: int) -> None:
-        listener = connection.listener
-        assert listener is not None
-        unanswered = connection.pinged_ns > max(listener.last_seen_ns, connection.opened_ns)
-        if not unanswered:
+            connection.unanswered = True
             connection.pinged_ns = now_ns
             listener.ping()
-        elif now_ns - connection.pinged_ns > self.patience.ping_timeout_ns:
-            self.hub.end(connection, closes.PING_TIMEOUT)

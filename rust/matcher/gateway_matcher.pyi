@@ -1,6 +1,7 @@
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, final
 
+@final
 class KiteDecoder:
     """Decodes Kite binary frames into bus messages or plain ticks (KITE section 3). Never raises on any bytes."""
 
@@ -17,6 +18,7 @@ class KiteDecoder:
     def counters(self) -> dict[str, int]:
         """Counters since the start, by name."""
 
+@final
 class Engine:
     """Subscription index, conflation, last values and frames of one market process."""
 
@@ -54,6 +56,7 @@ class Engine:
     def stats(self) -> dict[str, int]: ...
     def latency(self) -> tuple[list[int], list[int], int]: ...
 
+@final
 class Subscriptions:
     """What became of the rows of one subscribe request."""
 
@@ -63,11 +66,13 @@ class Subscriptions:
     def refused(self) -> list[tuple[int, str]]: ...
     def __len__(self) -> int: ...
 
+@final
 class ZmqSocket:
     """A ZeroMQ socket that Python opened, used below Python."""
 
     def __new__(cls, handle: int, functions: dict[str, int]) -> ZmqSocket: ...
 
+@final
 class Simulator:
     """A simulated market that hands out ticks of what is subscribed; the same seed moves it the same way."""
 

@@ -23,12 +23,15 @@ use crate::types::{Limits, Outcome, Refusal, Subscribed, Tick};
 struct Brokers(Vec<Box<str>>);
 
 impl Brokers {
-    const LIMIT: usize = 256;
+    /// Names that publishers on the bus may bring along.
+    const ON_BUS: usize = 256;
+    const LIMIT: usize = 2 * Self::ON_BUS;
 
-    fn intern(&mut self, name: &str) -> u16 {
+    /// `most` bounds how many there may be; beyond it a new name counts as the bus.
+    fn intern(&mut self, name: &str, most: usize) -> u16 {
         let known = self.0.iter().position(|broker| **broker == *name);
         known.unwrap_or_else(|| {
-            if self.0.len() >= Self::LIMIT {
+            if self.0.len() >= most {
                 return 0;
             }
             self.0.push(name.into());
@@ -40,6 +43,7 @@ impl Brokers {
 #[derive(Clone, Copy, Debug)]
 struct Route {
     instrument: u32,
+    generation: u32,
     mode: Mode,
     broker: Option<u16>,
 }
@@ -119,7 +123,7 @@ impl Engine {
 
     /// The number of a broker's name, for [`Self::ingest`].
     pub fn broker(&mut self, name: &str) -> u16 {
-        self.brokers.intern(name)
+        self.brokers.intern(name, Brokers::LIMIT)
     }
 
     /// Says which broker serves an instrument, for answers given before its first tick.
@@ -132,26 +136,36 @@ impl Engine {
 
     /// Takes one bus message. `broker` is the feed it came from (0: the bus).
     pub fn ingest(&mut self, topic: &[u8], payload: &[u8], arrival: Arrival, broker: u16) -> Outcome {
-        let route = match self.routes.get(topic) {
-            Some(route) => *route,
-            None => match self.route(topic) {
-                Ok(route) => route,
+        let (route, found) = match self.known_route(topic) {
+            Some(route) => (route, self.validated(payload, route.mode)),
+            None => match self.new_route(topic, payload) {
+                Ok((route, found)) => (route, Some(found)),
                 Err(outcome) => return outcome,
             },
         };
-        let Some(found) = self.validated(payload, route.mode) else {
-            return Outcome::Dropped;
-        };
-        let instrument = self.instruments.get_mut(route.instrument);
-        instrument.broker = route.broker.unwrap_or(broker);
-        instrument.last.store(route.mode, payload, arrival, found.ltp, found.reserved_keys);
+        let Some(found) = found else { return Outcome::Dropped };
+        self.instruments.store(route.instrument, route.mode, payload, arrival, &found);
+        self.instruments.shed(self.limits.values);
+        self.instruments.get_mut(route.instrument).broker = route.broker.unwrap_or(broker);
         self.stats.ticks[route.mode.index()] += 1;
         self.distribute(route.instrument, route.mode, arrival, found.ltp.is_some());
         let publish = self.publishes(route.instrument, route.mode, found.ltp.is_some());
         Outcome::Tick(Tick { instrument: route.instrument, native: route.mode, publish })
     }
 
-    fn route(&mut self, topic: &[u8]) -> Result<Route, Outcome> {
+    #[inline]
+    fn known_route(&mut self, topic: &[u8]) -> Option<Route> {
+        let route = *self.routes.get(topic)?;
+        let instrument = self.instruments.get_mut(route.instrument);
+        if instrument.generation != route.generation {
+            return None;
+        }
+        instrument.ticking = true;
+        Some(route)
+    }
+
+    /// The way of a topic not seen before. Only a good payload makes an instrument known.
+    fn new_route(&mut self, topic: &[u8], payload: &[u8]) -> Result<(Route, Scan), Outcome> {
         let market = match topic::classify(topic) {
             Kind::Market(market) => market,
             Kind::Orders => return Err(Outcome::Orders),
@@ -163,16 +177,20 @@ impl Engine {
                 return Err(Outcome::Dropped);
             }
         };
+        let found = self.validated(payload, market.mode).ok_or(Outcome::Dropped)?;
         let Some(instrument) = self.instruments.intern(market.exchange, market.symbol) else {
             self.stats.too_many_instruments += 1;
             return Err(Outcome::Dropped);
         };
-        let broker = market.broker.map(|name| self.brokers.intern(name));
-        let route = Route { instrument, mode: market.mode, broker };
-        if self.routes.len() < self.limits.instruments * 4 {
-            self.routes.insert(topic.into(), route);
+        let generation = self.instruments.get(instrument).generation;
+        let broker = market.broker.map(|name| self.brokers.intern(name, Brokers::ON_BUS));
+        let route = Route { instrument, generation, mode: market.mode, broker };
+        if self.routes.len() >= self.limits.instruments * 4 {
+            // Ever new topics: those that still come are known again at once.
+            self.routes.clear();
         }
-        Ok(route)
+        self.routes.insert(topic.into(), route);
+        Ok((route, found))
     }
 
     #[inline]

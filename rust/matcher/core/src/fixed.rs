@@ -44,7 +44,7 @@ pub fn parse(text: &[u8]) -> Option<Price> {
             _ => return None,
         }
     }
-    let value = scale(mantissa, exponent + SCALE_DIGITS as i32, sticky)?;
+    let value = scale(mantissa, exponent.checked_add(SCALE_DIGITS as i32)?, sticky)?;
     Some(Price(if negative { -value } else { value }))
 }
 
@@ -93,5 +93,6 @@ mod tests {
         assert_eq!(parse(b"1e30"), None);
         assert_eq!(parse(b"99999999999999999999999999999999999999999999"), None);
         assert_eq!(parse(b"1e99999999999"), None);
+        assert_eq!(parse(b"0e2147483647"), None);
     }
 }

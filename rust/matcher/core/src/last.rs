@@ -56,6 +56,8 @@ impl LastValues {
         match &mut self.slots[native.index()] {
             Some(value) => {
                 value.payload.clear();
+                // One large payload does not keep its room for ever.
+                value.payload.shrink_to(payload.len() * 2 + 256);
                 value.payload.reserve_exact(payload.len());
                 value.payload.extend_from_slice(payload);
                 (value.arrival, value.ltp, value.reserved_keys, value.order) = (arrival, ltp, reserved_keys, order);
@@ -86,6 +88,11 @@ impl LastValues {
     /// True once any tick has come.
     pub fn any(&self) -> bool {
         self.count > 0
+    }
+
+    /// Forgets all values.
+    pub fn clear(&mut self) {
+        self.slots = Default::default();
     }
 
     /// Bytes on the heap, for the memory metric.

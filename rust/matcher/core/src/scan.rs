@@ -1,6 +1,8 @@
 //! One pass over a tick's payload: is it one JSON object, and what are the few numbers that matter?
 //!
-//! Nothing is allocated and nothing is copied; the payload itself goes to clients byte for byte.
+//! Nothing is copied but a key with escapes in it; the payload itself goes to clients byte for byte.
+
+use std::borrow::Cow;
 
 use crate::fixed::{self, Price};
 
@@ -34,7 +36,7 @@ pub enum ScanError {
 }
 
 /// Keys that the flat format sets itself or drops (websocket-protocol, "format").
-pub const FLAT_RESERVED: [&[u8]; 6] = [b"type", b"mode", b"broker", b"data", b"symbol", b"exchange"];
+pub const FLAT_RESERVED: [&[u8]; 7] = [b"type", b"mode", b"broker", b"data", b"symbol", b"exchange", b"snapshot"];
 
 /// Checks a payload and collects its numbers.
 pub fn scan(payload: &[u8]) -> Result<Scan, ScanError> {
@@ -65,7 +67,7 @@ pub fn without_reserved(payload: &[u8]) -> Vec<u8> {
             return Ok(false);
         }
         let start = cursor.at;
-        let reserved = is_reserved(cursor.string()?);
+        let reserved = FLAT_RESERVED.contains(&plain(cursor.string()?).as_ref());
         cursor.blanks();
         cursor.expect(b':')?;
         cursor.blanks();
@@ -83,24 +85,26 @@ pub fn without_reserved(payload: &[u8]) -> Vec<u8> {
     kept
 }
 
-fn is_reserved(key: &[u8]) -> bool {
+/// A key as clients will read it. Names that matter are ASCII: what else an escape spells becomes 0, which is in none.
+fn plain(key: &[u8]) -> Cow<'_, [u8]> {
     if !key.contains(&b'\\') {
-        return FLAT_RESERVED.contains(&key);
+        return Cow::Borrowed(key);
     }
     let mut plain = Vec::with_capacity(key.len());
     let mut at = 0;
     while at < key.len() {
-        if key[at] == b'\\' && key.get(at + 1) == Some(&b'u') {
-            let code = std::str::from_utf8(&key[at + 2..at + 6]).ok().and_then(|hex| u32::from_str_radix(hex, 16).ok());
-            // Reserved names are ASCII: whatever else an escape spells cannot match.
-            plain.push(code.and_then(|c| u8::try_from(c).ok()).unwrap_or(0));
-            at += 6;
-        } else {
+        if key[at] != b'\\' {
             plain.push(key[at]);
             at += 1;
+            continue;
         }
+        let unit = key.get(at + 1) == Some(&b'u');
+        let hex = key.get(at + 2..at + 6).filter(|_| unit).and_then(|hex| std::str::from_utf8(hex).ok());
+        let code = hex.and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        plain.push(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(0));
+        at += if unit { 6 } else { 2 };
     }
-    FLAT_RESERVED.contains(&plain.as_slice())
+    Cow::Owned(plain)
 }
 
 /// Where in the payload the cursor is: only three places hold numbers of interest.
@@ -188,6 +192,7 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     fn role(&mut self, place: Place, key: &[u8]) -> Role {
+        let key = &*plain(key);
         match place {
             Place::Top => match key {
                 b"ltp" => Role::Ltp,
@@ -196,10 +201,7 @@ impl<'a> Cursor<'a> {
                 b"open" | b"high" | b"low" | b"close" | b"average_price" | b"avg_trade_price" => Role::Price,
                 b"depth" => Role::Depth,
                 _ => {
-                    // A key written with escapes may spell a reserved one: treat it as such, the slow path decides.
-                    if key.contains(&b'\\') || FLAT_RESERVED.contains(&key) {
-                        self.found.reserved_keys = true;
-                    }
+                    self.found.reserved_keys |= FLAT_RESERVED.contains(&key);
                     Role::Plain
                 }
             },
@@ -210,6 +212,10 @@ impl<'a> Cursor<'a> {
     }
 
     fn value(&mut self, nesting: u32, role: Role) -> Step {
+        if role == Role::Ltp {
+            // Of a key that comes twice readers keep the last, whatever it is.
+            self.found.ltp = None;
+        }
         match self.peek() {
             b'-' | b'0'..=b'9' => self.number(role),
             b'"' => self.string().map(|_| ()),
@@ -421,6 +427,8 @@ mod tests {
             r#"{"ltp":1e30}"#,
             r#"{"open":-0.05,"ltp":1}"#,
             r#"{"depth":{"buy":[{"price":-1}]}}"#,
+            r#"{"l\u0074p":-1}"#,
+            r#"{"ltp":0e2147483647}"#,
         ] {
             assert_eq!(scan(text.as_bytes()), Err(ScanError::BadNumber), "{text}");
         }
@@ -446,7 +454,16 @@ mod tests {
         assert!(ok(r#"{"ltp":1,"symbol":"X"}"#).reserved_keys);
         assert!(ok(r#"{"ltp":1,"m\u006fde":"X"}"#).reserved_keys);
         assert!(!ok(r#"{"ltp":1,"x":{"mode":1}}"#).reserved_keys);
+        assert!(ok(r#"{"ltp":1,"snapshot":true}"#).reserved_keys);
+        assert!(!ok(r#"{"ltp":1,"a\u0062":1}"#).reserved_keys);
         assert!(ok(" { } ").empty);
+    }
+
+    #[test]
+    fn of_a_key_that_comes_twice_the_last_counts() {
+        assert_eq!(ok(r#"{"ltp":1,"ltp":2}"#).ltp, Some(Price(200_000_000)));
+        assert_eq!(ok(r#"{"ltp":1,"ltp":null}"#).ltp, None);
+        assert_eq!(ok(r#"{"ltp":1,"l\u0074p":"x"}"#).ltp, None);
     }
 
     #[test]
@@ -455,6 +472,7 @@ mod tests {
         assert_eq!(kept(r#"{"ltp":1,"symbol":"X","b":[{}]}"#), r#""ltp":1,"b":[{}]"#);
         assert_eq!(kept(r#" { "m\u006fde":1 , "broker" : {"a":1} }"#), "");
         assert_eq!(kept(r#"{"a\u0062":1,"type":2}"#), r#""a\u0062":1"#);
+        assert_eq!(kept(r#"{"\\u":1,"\\u006dode":2,"\"":3,"type":4}"#), r#""\\u":1,"\\u006dode":2,"\"":3"#);
     }
 
     proptest! {

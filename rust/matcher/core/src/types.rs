@@ -9,13 +9,15 @@ pub struct Limits {
     pub instruments: usize,
     /// Largest payload, bytes.
     pub payload: usize,
+    /// Bytes of last values above which those that nobody holds are dropped.
+    pub values: usize,
     /// Instruments one reader may hold.
     pub symbols_per_reader: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { instruments: 250_000, payload: 65_536, symbols_per_reader: 3_000 }
+        Limits { instruments: 250_000, payload: 65_536, values: 256 << 20, symbols_per_reader: 3_000 }
     }
 }
 
