@@ -258,8 +258,7 @@ class MarketApp:
         self.hub.end_keys(key_ids)
 
     def _on_invalidate(self, user_id: str, cache_type: str) -> None:
-        if cache_type != "AUTH":
-            self.feeds.invalidate(user_id, cache_type)
+        self.feeds.invalidate(user_id, cache_type)
         self.stream.pass_on_invalidate(user_id, cache_type)
 
 
