@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import itertools
-import logging
+import resource
 import socket
 import ssl
 from collections.abc import Callable
@@ -26,6 +26,7 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in pic
 from gateway._fastpath.fanout import Listener
 from gateway.closes import Close
 from gateway.errors import StartError
+from gateway.log import limited
 from gateway.stream.connection import Connection
 from gateway.stream.hub import Hub
 
@@ -36,7 +37,10 @@ _READ_BUFFER: Final = 2048
 _BACKLOG: Final = 4096
 
 _HANDSHAKE_S: Final = 5.0
-_PICOWS_LOG: Final = logging.getLogger("picows.server")
+#: How long a peer may take to end TLS in order, s.
+_TLS_GOODBYE_S: Final = 1.0
+#: Open files that are not readers: database, bus, feeds, connections that have not asked for anything yet.
+_OTHER_FILES: Final = 512
 
 #: Answers a plain HTTP GET of a path, told whether the peer is on this machine: `(status, content type, body)`,
 #: or None for "no such page".
@@ -64,16 +68,58 @@ def tls_context(config: ServerConfig) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(config.tls_cert, config.tls_key or None)
+        # Without the third argument OpenSSL would ask the terminal for the password of an encrypted key.
+        context.load_cert_chain(config.tls_cert, config.tls_key or None, lambda: "")
     except (OSError, ssl.SSLError) as error:
-        raise StartError(f"WS_TLS_CERT {config.tls_cert!r} cannot be loaded: {error}") from error
+        names = f"WS_TLS_CERT {config.tls_cert!r}, WS_TLS_KEY {config.tls_key!r}"
+        raise StartError(f"{names}: cannot be loaded: {error}") from error
     return context
+
+
+class _ListeningSocket(socket.socket):
+    """Where accept() fails for want of open files, aiofastnet asks the socket, not the loop, to be left alone."""
+
+    def remove_reader(self, descriptor: int) -> None:
+        """Stops accepting for a while; aiofastnet begins again after a second."""
+        asyncio.get_running_loop().remove_reader(descriptor)
+
+
+class _PicowsLog:
+    """What picows logs of connections, at a bounded rate: a peer that sends rubbish must not fill the disk.
+
+    No `logging.Logger`: of one, picows would make a child per connection.
+    """
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  # logging's name
+        """False: nothing below a warning is written."""
+        return False
+
+    def log(self, level: int, text: str, *values: object) -> None:
+        """Writes nothing: handshakes, pings, disconnects."""
+
+    def info(self, text: str, *values: object) -> None:
+        """Writes nothing."""
+
+    debug = info
+
+    def error(self, text: str, *values: object) -> None:
+        """A peer broke the protocol, or a callback of ours failed."""
+        limited(log, "picows").warning("connection dropped", reason=text % values if values else text)
+
+    warning = error
+
+    def exception(self, text: str, *values: object) -> None:
+        """A callback of ours raised."""
+        limited(log, "picows exception").exception(text % values if values else text)
+
+
+_PICOWS_LOG: Final = _PicowsLog()
 
 
 def listening_socket(host: str, port: int, send_buffer: int) -> socket.socket:
     """A bound socket whose accepted connections inherit the send buffer. Raises StartError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = _ListeningSocket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Larger kernel buffers would hold seconds of old prices for a slow reader.
@@ -96,11 +142,16 @@ class StreamServer:
         self._numbers = itertools.count(1)
         self._server: asyncio.Server | None = None
         self._context: ssl.SSLContext | None = None
+        self._stopping = False
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._room = max(1, files - _OTHER_FILES)
 
     async def start(self, sock: socket.socket) -> None:
         """Listens on a socket made by `listening_socket`."""
         self._context = tls_context(self.config)
-        extra: dict[str, Any] = {"ssl": self._context} if self._context else {}
+        extra: dict[str, Any] = {}
+        if self._context:
+            extra = {"ssl": self._context, "ssl_handshake_timeout": _HANDSHAKE_S, "ssl_shutdown_timeout": _TLS_GOODBYE_S}
         loop = asyncio.get_running_loop()
         self._server = await create_server(loop, self._protocol, sock=sock, backlog=_BACKLOG, **extra)
 
@@ -146,12 +197,13 @@ class StreamServer:
         return f"{'wss' if self._context else 'ws'}://{f'[{host}]' if ':' in host else host}:{port}"
 
     def reload_tls(self) -> None:
-        """Reads the certificate files again; new connections use them."""
-        if self._context is not None:
-            self._context.load_cert_chain(self.config.tls_cert, self.config.tls_key or None)
+        """Reads the certificate files again; new connections use them. Raises StartError and keeps the old ones."""
+        if self._context is not None and tls_context(self.config) is not None:
+            self._context.load_cert_chain(self.config.tls_cert, self.config.tls_key or None, lambda: "")
 
     async def stop(self, close: Close, within_s: float) -> None:
         """Stops accepting, says goodbye to everyone, and cuts who has not left in time."""
+        self._stopping = True
         if self._server is not None:
             self._server.close()
         for connection in list(self.hub.connections.values()):
@@ -169,7 +221,9 @@ class StreamServer:
         if request.headers.get("upgrade", "").lower() != "websocket":
             path = request.path.decode("latin-1").partition("?")[0]
             return _plain(*(self._page(path, is_loopback(address)) or (404, "text/plain", b"no such page\n")))
-        if len(self.hub.connections) >= self.config.max_connections:
+        if self._stopping:
+            return _plain(503, "text/plain", b"shutting down\n")
+        if len(self.hub.connections) >= min(self.config.max_connections, self._room):
             return _plain(503, "text/plain", b"too many connections\n")
         tokens = [word.strip().lower() for word in request.headers.get("connection", "").split(",")]
         if "upgrade" in tokens:
@@ -195,9 +249,11 @@ class _GatewayListener(Listener):
 def is_loopback(address: str) -> bool:
     """True for addresses of this machine."""
     try:
-        return ipaddress.ip_address(address).is_loopback
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return address == "local"
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed).is_loopback
 
 
 def _plain(status: int, content_type: str, body: bytes) -> WSUpgradeResponseWithListener:
