@@ -199,18 +199,22 @@ def watch(symbols: Annotated[list[str], typer.Argument(metavar="SYMBOL...", help
 
 
 @app.command()
-def record(file: Annotated[Path, typer.Argument(help="The recording to make.")]) -> None:
-    """Record the tick stream until Ctrl-C."""
+def record(
+    file: Annotated[Path, typer.Argument(help="The recording to make.")],
+    symbols: Annotated[list[str] | None, typer.Option("--symbol", help="Subscribe it too, such as NSE:SBIN.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop after so long; without it on Ctrl-C.")] = None,
+) -> None:
+    """Record the tick stream: what others want, or the given symbols."""
     from gateway.commands.common import settings_for_command
     from gateway.tools import record as tool
 
-    raise typer.Exit(tool.run(file, settings_for_command()))
+    raise typer.Exit(tool.run(file, settings_for_command(), symbols=symbols or (), seconds=seconds))
 
 
 @app.command()
 def replay(
     file: Annotated[Path, typer.Argument(help="A recording made by `gateway record`.")],
-    speed: Annotated[float, typer.Option(help="1 = as recorded.")] = 1.0,
+    speed: Annotated[float, typer.Option(min=0, help="1 = as recorded, 0 = as fast as possible.")] = 1.0,
 ) -> None:
     """Run the gateway with a recording as its feed."""
     from gateway.commands import serve as commands

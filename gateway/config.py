@@ -130,7 +130,10 @@ class Settings(BaseSettings):
     replay_file: Annotated[Path | None, AfterValidator(checks.readable)] = setting(
         None, FEED, "recording for the replay feed", _FILE
     )
-    replay_speed: float = setting(1.0, FEED, "1 = as recorded, 10 = ten times as fast", _NUMBER, gt=0)
+    replay_speed: float = setting(
+        1.0, FEED, "1 = as recorded, 10 = ten times as fast, 0 = as fast as possible", "a number from 0", ge=0
+    )
+    replay_loop: bool = setting(False, FEED, "start over at the end of the recording", _BOOL)
     simulated_rate: float = setting(
         1000.0, FEED, "ticks per second", "a number from 1 to 100000", ge=1, le=100_000
     )  # fmt: skip

@@ -16,12 +16,11 @@ import uvloop
 import zmq
 from gateway_matcher import Engine
 
-from adapters.base import FeedConfig
 from adapters.registry import create_pool
 from gateway import closes
 from gateway import log as gateway_log
 from gateway.children import report_ready
-from gateway.config import Settings, load_settings, reload_settings
+from gateway.config import Settings, reload_settings
 from gateway.errors import SettingsError, StartError
 from gateway.home import Home
 from gateway.market.bus import TickBus
@@ -31,9 +30,9 @@ from gateway.market.metrics import MarketCollector, exposition
 from gateway.market.pages import Pages
 from gateway.market.tick_stream import TickStream
 from gateway.model import FeedStatus
-from gateway.settings.brokers import OWN_FEEDS
 from gateway.store.changes import change_detector
 from gateway.store.engine import make_engine
+from gateway.store.feeds import feed_configs
 from gateway.store.keys import KeyStore
 from gateway.stream.hub import Hub
 from gateway.stream.server import ServerConfig, StreamServer, listening_socket
@@ -158,12 +157,13 @@ class MarketApp:
         home = Home(settings.gateway_home)
         self.database = make_engine(settings.database_url)
         tracked = TrackedSink(self.sink, self._clock_ns)
+        config_of = feed_configs(settings, self.database, home)
         self.feeds = FeedManager(
-            [create_pool(self._credentials(name), tracked, self._clock_ns) for name in settings.feeds],
+            [create_pool(config_of(name), tracked, self._clock_ns) for name in settings.feeds],
             tracked,
             clock_ns=self._clock_ns,
             known_on_bus=lambda instrument: self.engine.known(*instrument),
-            credentials=self._credentials,
+            credentials=config_of,
         )
         store = KeyStore(self.database, home.key_secret())
         self.keys = Keys(store, store.last_revocation(), self._on_revoked, change_detector(settings.database_url))
@@ -188,21 +188,6 @@ class MarketApp:
         pages = Pages(exposition([collector]), self._statuses, lambda: self.keys.healthy, settings.metrics_public)
         self.server = StreamServer(self.hub, server_config(settings), pages)
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-
-    def _credentials(self, name: str) -> FeedConfig:
-        """A feed's configuration as store, environment and `.env` have it now. Raises StoreError."""
-        if name in OWN_FEEDS:
-            return self.settings.broker(name)
-        # Only brokers need the store and its cryptography.
-        from gateway.store.credentials import CredentialStore
-
-        secret = Home(self.settings.gateway_home).store_secret()
-        stored = CredentialStore(self.database, secret).get(name)
-        try:
-            return load_settings().broker(name, stored)
-        except SettingsError:
-            # A `.env` that somebody is editing must not stop a running feed from getting its token.
-            return self.settings.broker(name, stored)
 
     async def _start(self) -> None:
         settings, curve = self.settings, self.settings.curve()
@@ -243,7 +228,7 @@ class MarketApp:
             return
         gateway_log.set_level(self.settings.log_level)
         self.sweep.patience = patience_of(self.settings)
-        self.hub.rules = rules_of(self.settings)
+        self.hub.set_rules(rules_of(self.settings))
         self.hub.max_per_user = self.settings.ws_max_connections_per_user
         self.hub.throttle.per_minute = self.settings.ws_auth_failures_per_minute
         log.info("settings were read again")

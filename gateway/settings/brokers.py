@@ -66,7 +66,7 @@ def _options(settings: Settings, name: str) -> dict[str, Any]:
             "instruments": settings.simulated_instruments,
         }
     if name == "replay":
-        return {"file": settings.replay_file, "speed": settings.replay_speed}
+        return {"file": settings.replay_file, "speed": settings.replay_speed, "loop": settings.replay_loop}
     return {
         "home": settings.gateway_home,
         "symbols_per_connection": settings.max_symbols_per_websocket,

@@ -8,7 +8,8 @@ from sqlalchemy import Engine
 
 from adapters.base import FeedConfig
 from gateway import log
-from gateway.config import Settings
+from gateway.config import Settings, load_settings
+from gateway.errors import SettingsError
 from gateway.home import Home
 from gateway.settings.brokers import OWN_FEEDS
 
@@ -25,8 +26,17 @@ def feed_configs(settings: Settings, engine: Engine, home: Home) -> Callable[[st
         # imported only where a broker's feed runs
         from gateway.store.credentials import CredentialStore
 
-        config = settings.broker(name, CredentialStore(engine, home.store_secret()).get(name))
+        config = _fresh(settings).broker(name, CredentialStore(engine, home.store_secret()).get(name))
         log.know_secret(config.api_key, config.api_secret, config.access_token)
         return config
 
     return read
+
+
+def _fresh(settings: Settings) -> Settings:
+    """The settings as environment and `.env` have them now: a new day's token may stand there."""
+    try:
+        return load_settings()
+    except SettingsError:
+        # A `.env` that somebody is editing must not stop a running feed.
+        return settings

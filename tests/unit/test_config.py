@@ -92,7 +92,7 @@ def test_every_problem_is_said_at_once_with_variable_value_and_choice(monkeypatc
         ("ws_auth_grace_seconds", 0),
         ("ws_max_connections", 0),
         ("simulated_rate", 100_001),
-        ("replay_speed", 0),
+        ("replay_speed", -1),
         ("log_level", "LOUD"),
         ("api_rate_limit", "10 per fortnight"),
         ("sandbox_reset_day", "someday"),
