@@ -113,8 +113,16 @@ def stalled(effort: Effort) -> Outcome:
     """One reader that never reads beside ten that do: what it does to the ten."""
     # large messages fill the buffers of kernel and server within the warm-up
     load = Load(readers=10, symbols=100, rate=1_000, seconds=effort.seconds + 4, warm_up=4, payload="large")
-    alone = _windows(effort, load, servers=["gateway", "plain"])
-    beside = _windows(effort, replace(load, stall=1), servers=["gateway", "plain"])
+    servers = [name for name in ("gateway", "plain") if name in effort.servers]
+
+    def once(name: str) -> Window:
+        server_name, _, stall = name.partition("+")
+        with start(server_name) as server:
+            return window(server, replace(load, stall=len(stall)))
+
+    taken = in_turns([*servers, *(f"{name}+1" for name in servers)], effort.rounds, once)
+    alone = {name: taken[name] for name in servers}
+    beside = {name: taken[f"{name}+1"] for name in servers}
     without, with_one = _medians(alone, "p99_us"), _medians(beside, "p99_us")
     target = without["gateway"] * 1.1 if "gateway" in without else None
     rows = [

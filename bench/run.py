@@ -24,6 +24,7 @@ from bench import tool
 from bench.cases import ALL, CASES, Effort, Outcome, Row
 
 RESULTS = Path(__file__).parent / "results"
+BUSY = 0.7
 QUICK = Effort(rounds=1, seconds=4.0, search_seconds=1.5)
 
 
@@ -35,6 +36,8 @@ def main() -> int:
     effort = Effort(args.server or ALL, effort.rounds, effort.seconds, effort.search_seconds)
     with console.status("building the load tool"):
         tool.binary()
+    if os.getloadavg()[0] > BUSY:
+        console.print(f"[yellow]this machine is busy (load {os.getloadavg()[0]:.1f}): compare columns, not runs")
     outcomes: dict[str, Outcome] = {}
     failed = 0
     for name in args.case or CASES:
@@ -75,6 +78,8 @@ def keep(name: str, outcome: Outcome, quick: bool) -> None:
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "quick": quick,
         "machine": {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()},
+        # what else the machine was doing: above 2 the figures say little
+        "load_average": os.getloadavg(),
         "rows": [{**asdict(row), "met": row.met} for row in outcome.rows],
         "raw": outcome.raw,
     }

@@ -49,7 +49,8 @@ def ask(client: ClientConnection, **request: object) -> dict[str, object]:
 @contextlib.contextmanager
 def log_in(gateway: Gateway, key: str) -> Iterator[ClientConnection]:
     with connect(gateway.ws_url, open_timeout=5, close_timeout=1) as client:
-        assert ask(client, action="authenticate", api_key=key)["status"] == "success"
+        answer = ask(client, action="authenticate", api_key=key)
+        assert answer["status"] == "success", (answer, gateway.log)
         yield client
 
 

@@ -51,12 +51,7 @@ pub struct ReadersArgs {
     #[arg(long, default_value = "127.0.0.1:8765")]
     pub address: String,
     /// API key to authenticate with
-    #[arg(
-        long,
-        env = "GATEWAY_BENCH_KEY",
-        hide_env_values = true,
-        default_value = "bench"
-    )]
+    #[arg(long, env = "GATEWAY_BENCH_KEY", hide_env_values = true, default_value = "bench")]
     pub api_key: String,
     /// Readers that read
     #[arg(long, default_value_t = 10)]

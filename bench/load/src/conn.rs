@@ -98,8 +98,7 @@ impl Conn {
             scratch[..kept].copy_from_slice(&self.unparsed);
             let used = self.parse(&scratch[..kept + count], now_ns, shared);
             self.unparsed.clear();
-            self.unparsed
-                .extend_from_slice(&scratch[used..kept + count]);
+            self.unparsed.extend_from_slice(&scratch[used..kept + count]);
             shared.scratch = scratch;
             if self.unparsed.len() == shared.scratch.len() {
                 return Err(io::Error::other("a frame is larger than the read buffer"));
@@ -120,11 +119,7 @@ impl Conn {
             };
             at = end + 4;
             self.answers.push(bytes[..at].to_vec());
-            self.state = if bytes.starts_with(b"HTTP/1.1 101") {
-                State::Open
-            } else {
-                State::Closed
-            };
+            self.state = if bytes.starts_with(b"HTTP/1.1 101") { State::Open } else { State::Closed };
         }
         while let Some(frame) = ws::first_frame(&bytes[at..]) {
             at += frame.len;
@@ -137,9 +132,7 @@ impl Conn {
     fn take(&mut self, frame: &ws::Frame<'_>, now_ns: u64, shared: &mut Shared) {
         match frame.opcode {
             ws::TEXT => match shared.finder.find(frame.payload) {
-                Some(stamp) => shared
-                    .stats
-                    .tick(&mut self.seen, stamp, frame.payload, now_ns),
+                Some(stamp) => shared.stats.tick(&mut self.seen, stamp, frame.payload, now_ns),
                 None => self.answer(frame.payload),
             },
             ws::PING => ws::push_frame(&mut self.out, ws::PONG, frame.payload),
@@ -170,8 +163,5 @@ impl Conn {
 }
 
 fn is_lost(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted
-    )
+    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted)
 }

@@ -32,10 +32,7 @@ pub fn run(args: &FloodArgs) -> Fallible<()> {
         round += 1;
     }
     let rate = frames as f64 / start.elapsed().as_secs_f64();
-    println!(
-        "{}",
-        serde_json::json!({"event": "flooded", "frames": frames, "frames_per_s": rate})
-    );
+    println!("{}", serde_json::json!({"event": "flooded", "frames": frames, "frames_per_s": rate}));
     Ok(())
 }
 

@@ -92,20 +92,10 @@ struct Ticks {
 
 impl Ticks {
     fn new(args: &PublishArgs) -> Self {
-        let mode = if args.payload == Payload::Depth {
-            "DEPTH"
-        } else {
-            "LTP"
-        };
+        let mode = if args.payload == Payload::Depth { "DEPTH" } else { "LTP" };
         Self {
-            topics: (0..args.symbols)
-                .map(|index| format!("NSE_{}_{mode}", symbol_name(index)).into_bytes())
-                .collect(),
-            levels: if args.payload == Payload::Ltp {
-                Vec::new()
-            } else {
-                depth_fields()
-            },
+            topics: (0..args.symbols).map(|index| format!("NSE_{}_{mode}", symbol_name(index)).into_bytes()).collect(),
+            levels: if args.payload == Payload::Ltp { Vec::new() } else { depth_fields() },
             payload: Vec::with_capacity(1024),
             made: 0,
         }
@@ -133,11 +123,7 @@ impl Ticks {
             out.extend_from_slice(key);
             out.extend_from_slice(digits.format(value).as_bytes());
         }
-        out.extend_from_slice(&[
-            b'.',
-            b'0' + (paisa / 10 % 10) as u8,
-            b'1' + (paisa % 9) as u8,
-        ]);
+        out.extend_from_slice(&[b'.', b'0' + (paisa / 10 % 10) as u8, b'1' + (paisa % 9) as u8]);
         out.extend_from_slice(&self.levels);
         out.push(b'}');
         if let Some(bus) = bus {
@@ -149,7 +135,8 @@ impl Ticks {
 /// Quote fields and five levels on each side, of the usual size.
 fn depth_fields() -> Vec<u8> {
     let side = |first: f64, step: f64| {
-        let level = |n: u32| serde_json::json!({"price": first + step * f64::from(n), "quantity": 1250 + n, "orders": 7 + n});
+        let level =
+            |n: u32| serde_json::json!({"price": first + step * f64::from(n), "quantity": 1250 + n, "orders": 7 + n});
         (0..5).map(level).collect::<Vec<_>>()
     };
     let fields = serde_json::json!({

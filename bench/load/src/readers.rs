@@ -14,17 +14,12 @@ pub fn run(args: &ReadersArgs) -> Fallible<()> {
     let times = fleet.bring_up(args)?;
     print(&serde_json::to_string(&times)?)?;
     let deadline = Instant::now() + Duration::from_secs_f64(args.max_seconds);
-    while args.until != Until::Ready
-        && Instant::now() < deadline
-        && !(args.until == Until::Idle && idle(&fleet, args))
+    while args.until != Until::Ready && Instant::now() < deadline && !(args.until == Until::Idle && idle(&fleet, args))
     {
         fleet.turn(Duration::from_millis(100))?;
     }
     listen_to_stalled(&mut fleet, args.readers)?;
-    let report = fleet
-        .shared
-        .stats
-        .report(fleet.conns.iter().take(args.readers).map(|conn| &conn.seen));
+    let report = fleet.shared.stats.report(fleet.conns.iter().take(args.readers).map(|conn| &conn.seen));
     print(&serde_json::to_string(&report)?)
 }
 

@@ -56,11 +56,7 @@ impl Fleet {
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
             conns: Vec::new(),
-            shared: Shared {
-                scratch: vec![0; SCRATCH],
-                finder: StampFinder::new(),
-                stats,
-            },
+            shared: Shared { scratch: vec![0; SCRATCH], finder: StampFinder::new(), stats },
         })
     }
 
@@ -90,18 +86,11 @@ impl Fleet {
         let authenticated = Instant::now();
         if !args.bare && !args.connect_only {
             let requests = subscribe_requests(args.symbols);
-            self.all(
-                |conn| requests.iter().for_each(|text| conn.request(text)),
-                State::Subscribing(requests.len()),
-            )?;
+            self.all(|conn| requests.iter().for_each(|text| conn.request(text)), State::Subscribing(requests.len()))?;
             self.until(|state| state == State::Live, "subscribed")?;
         }
         let subscribed = Instant::now();
-        self.check_answers(if args.bare || args.connect_only {
-            0
-        } else {
-            args.symbols
-        })?;
+        self.check_answers(if args.bare || args.connect_only { 0 } else { args.symbols })?;
         self.stall(args.readers)?;
         let ms = |from: Instant, to: Instant| (to - from).as_secs_f64() * 1e3;
         Ok(Times {
@@ -122,11 +111,7 @@ impl Fleet {
                 self.connect_one(args)?;
             }
             self.turn(Duration::from_millis(100))?;
-            open = self
-                .conns
-                .iter()
-                .filter(|conn| conn.state != State::Upgrading)
-                .count();
+            open = self.conns.iter().filter(|conn| conn.state != State::Upgrading).count();
             self.check_alive("connected", started)?;
         }
         Ok(())
@@ -141,11 +126,7 @@ impl Fleet {
         stream.set_nonblocking(true)?;
         let mut conn = Conn::new(TcpStream::from_std(stream), &args.address, args.symbols);
         let token = Token(self.conns.len());
-        self.poll.registry().register(
-            &mut conn.stream,
-            token,
-            Interest::READABLE | Interest::WRITABLE,
-        )?;
+        self.poll.registry().register(&mut conn.stream, token, Interest::READABLE | Interest::WRITABLE)?;
         conn.flush()?;
         self.conns.push(conn);
         Ok(())
@@ -172,14 +153,8 @@ impl Fleet {
 
     fn check_alive(&self, what: &str, started: Instant) -> Fallible<()> {
         if let Some(conn) = self.conns.iter().find(|conn| conn.state == State::Closed) {
-            let last = conn
-                .answers
-                .last()
-                .map(|text| String::from_utf8_lossy(text).into_owned());
-            return Err(format!(
-                "a reader was closed before all were {what}; last answer: {last:?}"
-            )
-            .into());
+            let last = conn.answers.last().map(|text| String::from_utf8_lossy(text).into_owned());
+            return Err(format!("a reader was closed before all were {what}; last answer: {last:?}").into());
         }
         if started.elapsed() > PATIENCE {
             return Err(format!("not all readers were {what} within {PATIENCE:?}").into());
@@ -193,17 +168,9 @@ impl Fleet {
             let mut accepted = 0;
             for text in &conn.answers {
                 let answer: Answer = serde_json::from_slice(text)?;
-                accepted += answer
-                    .subscriptions
-                    .iter()
-                    .filter(|row| row.status == "success")
-                    .count();
+                accepted += answer.subscriptions.iter().filter(|row| row.status == "success").count();
                 if answer.status != "success" {
-                    return Err(format!(
-                        "a subscription failed: {}",
-                        String::from_utf8_lossy(text)
-                    )
-                    .into());
+                    return Err(format!("a subscription failed: {}", String::from_utf8_lossy(text)).into());
                 }
             }
             if accepted != symbols {
@@ -223,11 +190,7 @@ impl Fleet {
 }
 
 fn authenticate_request(args: &ReadersArgs) -> Vec<u8> {
-    let format = if args.format == Format::Flat {
-        "flat"
-    } else {
-        "nested"
-    };
+    let format = if args.format == Format::Flat { "flat" } else { "nested" };
     let request = serde_json::json!({
         "action": "authenticate", "api_key": args.api_key, "format": format, "conflate_ms": args.conflate_ms,
     });
@@ -235,14 +198,9 @@ fn authenticate_request(args: &ReadersArgs) -> Vec<u8> {
 }
 
 fn subscribe_requests(symbols: usize) -> Vec<Vec<u8>> {
-    let rows: Vec<_> = (0..symbols)
-        .map(|index| serde_json::json!({"symbol": symbol_name(index), "exchange": "NSE"}))
-        .collect();
+    let rows: Vec<_> =
+        (0..symbols).map(|index| serde_json::json!({"symbol": symbol_name(index), "exchange": "NSE"})).collect();
     rows.chunks(SYMBOLS_PER_REQUEST)
-        .map(|rows| {
-            serde_json::json!({"action": "subscribe", "mode": "LTP", "symbols": rows})
-                .to_string()
-                .into_bytes()
-        })
+        .map(|rows| serde_json::json!({"action": "subscribe", "mode": "LTP", "symbols": rows}).to_string().into_bytes())
         .collect()
 }

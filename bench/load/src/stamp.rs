@@ -27,10 +27,7 @@ pub struct StampFinder {
 impl StampFinder {
     /// A finder that has seen nothing yet.
     pub fn new() -> Self {
-        Self {
-            finder: Finder::new(KEY),
-            at: 0,
-        }
+        Self { finder: Finder::new(KEY), at: 0 }
     }
 
     /// The stamp in a frame's text; None where it holds none (answers, pings).
@@ -43,11 +40,7 @@ impl StampFinder {
         let published_ns = number(text, &mut at)?;
         let seq = number(text, &mut at)?;
         let symbol = number(text, &mut at)?;
-        Some(Stamp {
-            published_ns,
-            seq: seq as u32,
-            symbol: symbol as usize,
-        })
+        Some(Stamp { published_ns, seq: seq as u32, symbol: symbol as usize })
     }
 }
 
@@ -77,11 +70,7 @@ mod tests {
     #[test]
     fn finds_with_and_without_blanks_and_at_a_moved_place() {
         let mut finder = StampFinder::new();
-        let wanted = Some(Stamp {
-            published_ns: 1_705_294_800_000_000_123,
-            seq: 7,
-            symbol: 42,
-        });
+        let wanted = Some(Stamp { published_ns: 1_705_294_800_000_000_123, seq: 7, symbol: 42 });
         let tight = br#"{"data":{"pub_ns":1705294800000000123,"seq":7,"idx":42,"ltp":1.5}}"#;
         let loose = br#"{"type": "market_data", "data": {"pub_ns": 1705294800000000123, "seq": 7, "idx": 42}}"#;
         assert_eq!(finder.find(tight), wanted);
@@ -91,10 +80,7 @@ mod tests {
 
     #[test]
     fn answers_hold_no_stamp() {
-        assert_eq!(
-            StampFinder::new().find(br#"{"type":"subscribe","status":"success"}"#),
-            None
-        );
+        assert_eq!(StampFinder::new().find(br#"{"type":"subscribe","status":"success"}"#), None);
         assert_eq!(StampFinder::new().find(br#"{"pub_ns":12,"seq":"#), None);
     }
 }

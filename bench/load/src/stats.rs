@@ -125,8 +125,7 @@ impl Stats {
         self.frames += 1;
         self.bytes += size as u64;
         if published_ns >= self.measured_from {
-            self.latency
-                .saturating_record(now_ns.saturating_sub(published_ns));
+            self.latency.saturating_record(now_ns.saturating_sub(published_ns));
         }
     }
 
@@ -144,11 +143,7 @@ impl Stats {
             frames: self.frames,
             bytes: self.bytes,
             seconds,
-            frames_per_s: if seconds > 0.0 {
-                self.frames as f64 / seconds
-            } else {
-                0.0
-            },
+            frames_per_s: if seconds > 0.0 { self.frames as f64 / seconds } else { 0.0 },
             measured: self.latency.len(),
             p50_us: quantile(0.5),
             p90_us: quantile(0.9),
@@ -161,9 +156,7 @@ impl Stats {
             older: self.older,
             foreign: self.foreign,
             snapshots: self.snapshots,
-            last_seq_sum: seen
-                .map(|one| one.0.iter().map(|&seq| u64::from(seq)).sum::<u64>())
-                .sum(),
+            last_seq_sum: seen.map(|one| one.0.iter().map(|&seq| u64::from(seq)).sum::<u64>()).sum(),
             closes: self.closes.clone(),
         }
     }
@@ -182,25 +175,10 @@ mod tests {
         let mut stats = Stats::new(0).expect("bounds are right");
         let mut seen = Seen::new(2);
         for (symbol, seq) in [(0, 1), (1, 1), (0, 2), (0, 5), (0, 5), (0, 3), (2, 1)] {
-            stats.tick(
-                &mut seen,
-                Stamp {
-                    published_ns: 1_000,
-                    seq,
-                    symbol,
-                },
-                b"{}",
-                3_000,
-            );
+            stats.tick(&mut seen, Stamp { published_ns: 1_000, seq, symbol }, b"{}", 3_000);
         }
         let report = stats.report([&seen].into_iter());
-        let counts = (
-            report.frames,
-            report.missing,
-            report.repeated,
-            report.older,
-            report.foreign,
-        );
+        let counts = (report.frames, report.missing, report.repeated, report.older, report.foreign);
         assert_eq!(counts, (6, 2, 1, 1, 1));
         assert_eq!(report.last_seq_sum, 6);
         assert!((report.p50_us - 2.0).abs() < 0.01);
@@ -211,16 +189,7 @@ mod tests {
         let mut stats = Stats::new(100).expect("bounds are right");
         let mut seen = Seen::new(1);
         for (seq, published_ns) in [(1, 1_000), (2, 1_099), (3, 1_100)] {
-            stats.tick(
-                &mut seen,
-                Stamp {
-                    published_ns,
-                    seq,
-                    symbol: 0,
-                },
-                b"{}",
-                2_000,
-            );
+            stats.tick(&mut seen, Stamp { published_ns, seq, symbol: 0 }, b"{}", 2_000);
         }
         let report = stats.report([&seen].into_iter());
         assert_eq!((report.frames, report.measured), (3, 1));
@@ -231,35 +200,9 @@ mod tests {
         let mut stats = Stats::new(0).expect("bounds are right");
         let mut seen = Seen::new(1);
         let text = br#"{"snapshot":true,"data":{}}"#;
-        stats.tick(
-            &mut seen,
-            Stamp {
-                published_ns: 1_000,
-                seq: 900,
-                symbol: 0,
-            },
-            text,
-            3_000,
-        );
-        stats.tick(
-            &mut seen,
-            Stamp {
-                published_ns: 1_000,
-                seq: 1,
-                symbol: 0,
-            },
-            b"{}",
-            3_000,
-        );
+        stats.tick(&mut seen, Stamp { published_ns: 1_000, seq: 900, symbol: 0 }, text, 3_000);
+        stats.tick(&mut seen, Stamp { published_ns: 1_000, seq: 1, symbol: 0 }, b"{}", 3_000);
         let report = stats.report([&seen].into_iter());
-        assert_eq!(
-            (
-                report.frames,
-                report.snapshots,
-                report.older,
-                report.missing
-            ),
-            (1, 1, 0, 0)
-        );
+        assert_eq!((report.frames, report.snapshots, report.older, report.missing), (1, 1, 0, 0));
     }
 }

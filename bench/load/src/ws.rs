@@ -35,12 +35,7 @@ pub fn push_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
         }
     }
     out.extend_from_slice(&MASK);
-    out.extend(
-        payload
-            .iter()
-            .zip(MASK.iter().cycle())
-            .map(|(byte, mask)| byte ^ mask),
-    );
+    out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
 }
 
 /// One frame of a server: not masked, so its payload is a slice of what was read.
@@ -58,29 +53,17 @@ pub struct Frame<'a> {
 pub fn first_frame(bytes: &[u8]) -> Option<Frame<'_>> {
     let (&first, &second) = (bytes.first()?, bytes.get(1)?);
     let (header, size): (usize, usize) = match second & 0x7f {
-        126 => (
-            4,
-            u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?) as usize,
-        ),
-        127 => (
-            10,
-            u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize,
-        ),
+        126 => (4, u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?) as usize),
+        127 => (10, u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize),
         short => (2, short as usize),
     };
     let payload = bytes.get(header..header.checked_add(size)?)?;
-    Some(Frame {
-        opcode: first & 0x0f,
-        payload,
-        len: header + size,
-    })
+    Some(Frame { opcode: first & 0x0f, payload, len: header + size })
 }
 
 /// The code of a close frame; 1005 where it carries none (RFC 6455 section 7.1.5).
 pub fn close_code(payload: &[u8]) -> u16 {
-    payload
-        .first_chunk::<2>()
-        .map_or(1005, |code| u16::from_be_bytes(*code))
+    payload.first_chunk::<2>().map_or(1005, |code| u16::from_be_bytes(*code))
 }
 
 #[cfg(test)]
@@ -103,10 +86,7 @@ mod tests {
             let payload = vec![b'x'; size];
             let bytes = server_frame(&payload);
             let frame = first_frame(&bytes).expect("whole frame");
-            assert_eq!(
-                (frame.opcode, frame.payload, frame.len),
-                (TEXT, &payload[..], bytes.len())
-            );
+            assert_eq!((frame.opcode, frame.payload, frame.len), (TEXT, &payload[..], bytes.len()));
             assert!(first_frame(&bytes[..bytes.len() - 1]).is_none());
         }
     }

@@ -42,11 +42,7 @@ impl Publisher {
         stream.write_all(&ready())?;
         while !is_subscription(&read_frame(&mut stream)?) {}
         stream.set_nonblocking(true)?;
-        Ok(Self {
-            stream,
-            out: Vec::with_capacity(1 << 20),
-            sent: 0,
-        })
+        Ok(Self { stream, out: Vec::with_capacity(1 << 20), sent: 0 })
     }
 
     /// Queues one message of two frames.
@@ -133,11 +129,7 @@ fn read_frame(stream: &mut TcpStream) -> io::Result<(u8, Vec<u8>)> {
 
 /// A subscription is a command in ZMTP 3.1 and a message that begins with 1 in 3.0.
 fn is_subscription((flags, body): &(u8, Vec<u8>)) -> bool {
-    if flags & COMMAND != 0 {
-        body.starts_with(b"\x09SUBSCRIBE")
-    } else {
-        body.first() == Some(&1)
-    }
+    if flags & COMMAND != 0 { body.starts_with(b"\x09SUBSCRIBE") } else { body.first() == Some(&1) }
 }
 
 #[cfg(test)]
