@@ -21,6 +21,10 @@ log = structlog.get_logger(__name__)
 BUDGET: Final = 256
 #: Messages that ZeroMQ holds per publisher while the loop is busy; beyond it the publisher's own mark counts.
 RECEIVE_MARK: Final = 200_000
+#: Largest message, bytes: whoever sends larger ones loses the connection. The engine takes payloads of 64 KiB.
+LARGEST: Final = 1 << 20
+#: Pause before reading again after the socket failed, s.
+_PAUSE_S: Final = 0.1
 
 
 class TickBus:
@@ -46,6 +50,7 @@ class TickBus:
         sock = context.socket(zmq.SUB)
         sock.linger = 0
         sock.rcvhwm = RECEIVE_MARK
+        sock.maxmsgsize = LARGEST
         demand_curve(sock, curve)
         sock.subscribe(b"")
         try:
@@ -72,19 +77,28 @@ class TickBus:
         self._sock = None
 
     def _drain(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
         if self._sock is None:
             return
         try:
             count, others = self._engine.drain(self._native, BUDGET)
         except OSError as error:
-            log.error("reading the tick bus failed", error=str(error))
+            limited(log, "bus").error("reading the tick bus failed", error=str(error))
+            self._again = self._loop.call_later(_PAUSE_S, self._drain)
             return
+        if count == BUDGET:
+            # The descriptor tells edges only, and there may be more. Planned before anything below can fail.
+            self._again = self._loop.call_soon(self._drain)
         if count:
             self._pump()
         for kind, topic, payload in others:
-            self._dispatch(kind, topic, payload)
-        # The descriptor tells edges only: as long as the budget was used up there may be more.
-        self._again = self._loop.call_soon(self._drain) if count == BUDGET else None
+            try:
+                self._dispatch(kind, topic, payload)
+            except Exception:
+                # One message that cannot be dealt with takes none of the others along.
+                limited(log, "dispatch").exception("a message of the tick bus could not be passed on", kind=kind)
 
     def _dispatch(self, kind: str, topic: bytes, payload: bytes) -> None:
         if kind == "orders":

@@ -13,6 +13,7 @@ import zmq
 from gateway_matcher import Engine
 
 from gateway.errors import StartError
+from gateway.market.subscribers import Subscribers
 from gateway.market.zmqlib import below_python, bound_address, demand_curve, descriptor
 from gateway.model import FeedStatus, Instrument, Mode, Want
 from gateway.ports import FeedManagerPort
@@ -21,13 +22,12 @@ log = structlog.get_logger(__name__)
 
 #: Under this name the stream's wants are held at the feeds.
 HOLDER: Final = "stream"
-#: Ticks that may wait for one subscriber; a slower one loses the ones beyond.
-SEND_MARK: Final = 1_000_000
+#: Ticks that may wait here for one subscriber, on top of its own mark; a slower one loses the ones beyond.
+#: Five seconds of 20,000 ticks/s, some 60 MB.
+SEND_MARK: Final = 100_000
 #: A topic that nobody subscribes to: a send on it ends the special treatment of a newcomer.
 _NOBODY: Final = b"\x00"
 _BUDGET: Final = 512
-#: Topics of our own on which a subscription is no want.
-_OWN: Final = (b"_health", b"_orders", b"_invalidate")
 
 
 class TickStream:
@@ -41,19 +41,25 @@ class TickStream:
         self._sock: zmq.Socket[bytes] | None = None
         self._scheduled: asyncio.Handle | None = None
         self._health: asyncio.TimerHandle | None = None
-        self._subscribers: dict[bytes, int] = {}
+        self._subscribers: Subscribers | None = None
+        #: topics that somebody subscribes to, with the want each stands for; None for a mere prefix
+        self._topics: dict[bytes, Want | None] = {}
+        #: wants that no feed serves yet
+        self._unserved: dict[Want, str] = {}
 
     def start(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, curve: tuple[bytes, bytes] | None) -> str:
         """Binds and begins; returns the address really bound. Raises StartError."""
         sock = context.socket(zmq.XPUB)
         sock.linger = 0
         sock.sndhwm = SEND_MARK
-        sock.setsockopt(zmq.XPUB_MANUAL_LAST_VALUE, 1)
         demand_curve(sock, curve)
         try:
+            self._subscribers = Subscribers(sock, context)
             self._remove_stale(endpoint)
             sock.bind(endpoint)
         except (zmq.ZMQError, OSError) as error:
+            if self._subscribers is not None:
+                self._subscribers.close()
             sock.close()
             raise StartError(f"TICK_STREAM: cannot bind {endpoint}: {error.strerror}") from error
         self._sock = sock
@@ -80,6 +86,8 @@ class TickStream:
             if handle is not None:
                 handle.cancel()
         self._engine.set_stream(None)
+        if self._subscribers is not None:
+            self._subscribers.close()
         self._sock.close()
         self._sock = None
 
@@ -100,53 +108,65 @@ class TickStream:
         self._scheduled = None
         if self._sock is None:
             return
-        for _ in range(_BUDGET):
-            try:
-                message = self._sock.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            self._on_subscription(message[:1] == b"\x01", message[1:])
+        try:
+            for _ in range(_BUDGET):
+                self._on_message(self._sock.recv(zmq.NOBLOCK))
+        except zmq.Again:
+            return
+        except Exception:
+            log.exception("a message of a tick stream's subscriber failed")
+        # The descriptor tells edges only: nothing wakes us for what was left.
         self.poke()
 
-    def _on_subscription(self, more: bool, topic: bytes) -> None:
+    def _on_message(self, message: bytes) -> None:
         assert self._sock is not None
-        # Manual mode: the subscription counts only once it is repeated here, for the pipe it came on.
-        self._sock.setsockopt(zmq.SUBSCRIBE if more else zmq.UNSUBSCRIBE, topic)
-        replay = self._engine.replay(topic) if more else None
+        assert self._subscribers is not None
+        asked, new, gone = self._subscribers.take(message)
+        replay = self._engine.replay(asked) if asked is not None else None
         if replay is not None:
-            self._sock.send_multipart([topic, *replay], zmq.NOBLOCK)
+            self._sock.send_multipart([asked, *replay], zmq.NOBLOCK)
         self._sock.send(_NOBODY, zmq.NOBLOCK)
-        if self._count(more, topic) and topic not in _OWN:
-            self._want(more, topic)
+        if new is not None:
+            self._came(new)
+        for topic in gone:
+            self._went(topic)
 
-    def _count(self, more: bool, topic: bytes) -> bool:
-        """Counts subscribers of a topic; False for an unsubscription of what nobody had."""
-        before = self._subscribers.get(topic, 0)
-        if not more and not before:
-            return False
-        self._subscribers[topic] = before + (1 if more else -1)
-        if not self._subscribers[topic]:
-            del self._subscribers[topic]
-        return True
-
-    def _want(self, more: bool, topic: bytes) -> None:
-        found = self._engine.want(topic, more)
+    def _came(self, topic: bytes) -> None:
+        """A topic has its first subscriber."""
+        found = self._engine.want(topic, True)
         if found is None:
-            self._engine.listen(more)
+            self._engine.listen(topic, True)
+            self._topics[topic] = None
             return
-        exchange, symbol, mode, changed = found
-        if not changed:
+        exchange, symbol, mode, _ = found
+        want = self._topics[topic] = Want(Instrument(exchange, symbol), Mode(mode))
+        self._acquire([want])
+
+    def _went(self, topic: bytes) -> None:
+        """A topic has lost its last subscriber."""
+        want = self._topics.pop(topic, None)
+        if want is None:
+            self._engine.listen(topic, False)
             return
-        want = Want(Instrument(exchange, symbol), Mode(mode))
-        if not more:
-            self._feeds.release(HOLDER, [want])
-            return
-        for result in self._feeds.acquire(HOLDER, [want]):
-            if result.code:
-                log.warning("a want of the tick stream is not served", topic=topic.decode(), reason=result.message)
+        self._engine.want(topic, False)
+        self._unserved.pop(want, None)
+        self._feeds.release(HOLDER, [want])
+
+    def _acquire(self, wants: list[Want]) -> None:
+        for result in self._feeds.acquire(HOLDER, wants):
+            want = result.want
+            if not result.code:
+                self._unserved.pop(want, None)
+            elif self._unserved.get(want) != result.code:
+                self._unserved[want] = result.code
+                text = want.instrument.topic(want.mode).decode()
+                log.warning("a want of the tick stream is not served", topic=text, reason=result.message)
 
     def _tell_health(self) -> None:
         self._health = self._loop.call_later(1.0, self._tell_health)
+        if self._unserved:
+            # A feed may have been loading its instruments, or full, when they came.
+            self._acquire(list(self._unserved))
         now = self._now_ms()
         feeds = [_health_row(status) for status in self._feeds.statuses(now)]
         self._send(b"_health", {"ts": now, "feeds": feeds})

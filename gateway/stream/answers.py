@@ -13,7 +13,10 @@ from gateway.stream.protocol import failed_row as _failed
 
 _REFUSALS = {
     "exchange": ("INVALID_PARAMETERS", "unknown exchange"),
-    "symbol": ("INVALID_PARAMETERS", "symbol must be 1 to 64 printable ASCII characters without quotes, backslashes or outer blanks"),
+    "symbol": (
+        "INVALID_PARAMETERS",
+        "symbol must be 1 to 64 printable ASCII characters without quotes, backslashes or outer blanks",
+    ),
     "engine full": ("MAX_CAPACITY_REACHED", "the gateway holds as many instruments as it may"),
     "closed": ("SERVER_ERROR", "the connection is ending"),
 }

@@ -94,6 +94,8 @@ class Connection:
 
     def on_resume(self) -> None:
         self.paused_ns = 0
+        # A ping that waited behind the data is due from now on.
+        self.pinged_ns = time.monotonic_ns()
         self.hub.resumed(self)
 
     def on_lost(self) -> None:

@@ -45,7 +45,12 @@ HOLDER: Final = "readers"
 
 _UNCHECKED: Final = ProtocolError("SERVER_ERROR", "the key cannot be checked now; try again")
 #: what picows closes by itself, by code
-_CLOSED_BELOW: Final = {1002: closes.PROTOCOL_ERROR, 1007: closes.PROTOCOL_ERROR, 1009: closes.TOO_BIG, 1011: closes.SERVER_ERROR}
+_CLOSED_BELOW: Final = {
+    1002: closes.PROTOCOL_ERROR,
+    1007: closes.PROTOCOL_ERROR,
+    1009: closes.TOO_BIG,
+    1011: closes.SERVER_ERROR,
+}
 
 KeyLookup = Callable[[str], Awaitable[User | None]]
 
@@ -120,14 +125,14 @@ class Hub:
         """The socket is gone: everything the connection held is let go."""
         if self.connections.pop(connection.number, None) is None:
             return
-        self.closed[(connection.closing or _reason(connection)).reason] += 1
+        self.closed[(connection.closing or _reason(connection, closes.LOST)).reason] += 1
         self._leave(connection)
         connection.listener = None
 
     def left(self, connection: Connection) -> None:
         """The peer said goodbye: nothing is kept for it; the sweep cuts a socket that does not end."""
         if connection.closing is None:
-            connection.closing = closes.NORMAL
+            connection.closing = _reason(connection, closes.NORMAL)
             connection.closing_ns = time.monotonic_ns()
         self._leave(connection)
 
@@ -334,10 +339,10 @@ class Hub:
             connection.session.rules = rules
 
 
-def _reason(connection: Connection) -> Close:
-    """Why a socket ended that nobody here closed."""
+def _reason(connection: Connection, otherwise: Close) -> Close:
+    """Why a connection ends that nobody here closed: picows for broken frames, or the peer."""
     sent = connection.listener.sent_code() if connection.listener is not None else 0
-    return _CLOSED_BELOW.get(sent, closes.LOST)
+    return _CLOSED_BELOW.get(sent, otherwise)
 
 
 def _fail_twins(engine: Engine, taken: Subscriptions, rows: list[Row], failed: dict[int, bytes]) -> None:

@@ -50,10 +50,15 @@ class OrderDesk:
             self.malformed += 1
             return None
         connection = body.pop("conn", None)
+        try:
+            text = orjson.dumps(body)
+        except orjson.JSONEncodeError:  # nested deeper than it writes, though not than it reads
+            self.malformed += 1
+            return None
         seq = body.get("seq")
         if type(seq) is int:
             self._last[user_id] = max(seq, self._last.pop(user_id, 0))
             if len(self._last) > MAX_USERS:
                 self._last.popitem(last=False)
         self.relayed += 1
-        return Update(user_id, connection if type(connection) is int else None, orjson.dumps(body))
+        return Update(user_id, connection if type(connection) is int else None, text)

@@ -151,7 +151,11 @@ class StreamServer:
         self._context = tls_context(self.config)
         extra: dict[str, Any] = {}
         if self._context:
-            extra = {"ssl": self._context, "ssl_handshake_timeout": _HANDSHAKE_S, "ssl_shutdown_timeout": _TLS_GOODBYE_S}
+            extra = {
+                "ssl": self._context,
+                "ssl_handshake_timeout": _HANDSHAKE_S,
+                "ssl_shutdown_timeout": _TLS_GOODBYE_S,
+            }
         loop = asyncio.get_running_loop()
         self._server = await create_server(loop, self._protocol, sock=sock, backlog=_BACKLOG, **extra)
 
@@ -181,7 +185,7 @@ class StreamServer:
                 0.0,
                 0.0,
                 WSAutoPingStrategy.PING_WHEN_IDLE,
-                True,
+                False,
                 self.config.max_frame,
                 None,
                 _READ_BUFFER,

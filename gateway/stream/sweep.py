@@ -75,8 +75,10 @@ class Sweep:
                 listener.disconnect(False)
         elif connection.reader < 0 and now_ns - connection.opened_ns > patience.auth_ns:
             self.hub.perform(connection, connection.session.auth_expired())
-        elif connection.paused_ns and now_ns - connection.paused_ns > patience.slow_ns:
-            self.hub.end(connection, closes.SLOW_READER)
+        elif connection.paused_ns:
+            # Its pings wait behind the data that it does not read: only time over the mark counts.
+            if now_ns - connection.paused_ns > patience.slow_ns:
+                self.hub.end(connection, closes.SLOW_READER)
         elif connection.unanswered and listener.last_seen_ns < connection.pinged_ns:
             if now_ns - connection.pinged_ns > patience.ping_timeout_ns:
                 self.hub.end(connection, closes.PING_TIMEOUT)

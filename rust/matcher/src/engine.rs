@@ -76,12 +76,12 @@ fn stamp(sequence: u64, unix_ns: u64) -> [u8; 16] {
 impl Engine {
     /// An engine whose bus ticks are said to come from `broker`.
     #[new]
-    #[pyo3(signature = (broker = "bus", *, symbols_per_reader = 3_000, instruments = 250_000, payload = 65_536))]
-    fn new(broker: &str, symbols_per_reader: usize, instruments: usize, payload: usize) -> PyResult<Self> {
+    #[pyo3(signature = (broker = "bus", *, symbols_per_reader = 3_000, instruments = 250_000, payload = 65_536, values = 268_435_456))]
+    fn new(broker: &str, symbols_per_reader: usize, instruments: usize, payload: usize, values: usize) -> PyResult<Self> {
         if !broker.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
             return Err(PyValueError::new_err(format!("broker is {broker:?}; letters, digits, _ and - are allowed")));
         }
-        let limits = Limits { instruments, payload, symbols_per_reader };
+        let limits = Limits { instruments, payload, values, symbols_per_reader };
         Ok(Engine {
             core: Core::new(broker, limits),
             listeners: Vec::new(),
@@ -131,7 +131,9 @@ impl Engine {
                 continue;
             }
             let kind = self.take_message(py, topic.bytes(), payload.bytes(), clock::now(), 0)?;
-            if matches!(kind, "orders" | "invalidate" | "unknown") {
+            // One stranger per turn is enough for the log; all are counted.
+            let strange = kind == "unknown" && !others.iter().any(|(known, _, _)| *known == "unknown");
+            if strange || matches!(kind, "orders" | "invalidate") {
                 // A stranger's payload is nobody's business; its topic is shown cut.
                 let shown = if kind == "unknown" { &topic.bytes()[..topic.bytes().len().min(64)] } else { topic.bytes() };
                 let body = if kind == "unknown" { &[] } else { payload.bytes() };
@@ -149,7 +151,11 @@ impl Engine {
         let mut failed = None;
         let listeners = &self.listeners;
         self.core.take(|batch| {
-            let Some(Some(listener)) = listeners.get(batch.reader as usize) else { return };
+            let Some(Some(listener)) = listeners.get(batch.reader as usize) else {
+                // The next batch may say "the same again".
+                shared = None;
+                return;
+            };
             let bytes = match &shared {
                 Some(bytes) if batch.same => bytes.clone(),
                 _ => match PyBytes::new_with(py, batch.bytes, |buffer| {
@@ -285,18 +291,24 @@ impl Engine {
         if found.broker.is_some() {
             return None;
         }
-        let (_, changed) = self.core.want(found.exchange, found.symbol, found.mode, more)?;
+        // An engine full of held instruments: the feed gets the want all the same.
+        let changed = self.core.want(found.exchange, found.symbol, found.mode, more).is_none_or(|(_, changed)| changed);
         Some((topic::EXCHANGES[usize::from(found.exchange)], found.symbol.to_owned(), found.mode as u8, changed))
     }
 
-    /// A tick-stream subscription to a shorter prefix came or went.
-    fn listen(&mut self, more: bool) {
-        self.core.listen(more);
+    /// A tick-stream subscription to a shorter prefix came or went; those that no tick can match cost nothing.
+    fn listen(&mut self, prefix: &[u8], more: bool) {
+        if topic::may_begin(prefix) {
+            self.core.listen(more);
+        }
     }
 
     /// The reply to a new tick-stream subscription: payload and 16-byte stamp of the newest value.
     fn replay<'py>(&self, py: Python<'py>, topic: &[u8]) -> Option<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
         let Kind::Market(found) = topic::classify(topic) else { return None };
+        if found.broker.is_some() {
+            return None;
+        }
         let number = self.core.instruments().find(found.exchange, found.symbol)?;
         let instrument = self.core.instrument(number);
         let value = instrument.last.newest(found.mode)?;

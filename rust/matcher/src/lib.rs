@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 
+mod book;
 mod clock;
 mod engine;
 mod kite;
@@ -11,6 +12,7 @@ mod zmq;
 
 #[pymodule]
 fn gateway_matcher(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    book::register(module)?;
     engine::register(module)?;
     zmq::register(module)?;
     kite::register(module)?;

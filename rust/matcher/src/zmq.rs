@@ -114,17 +114,20 @@ impl ZmqSocket {
     /// The next frame, or `None` where there is none now.
     pub fn receive(&self) -> PyResult<Option<Message<'_>>> {
         let mut message = Message { raw: RawMessage([0; 64]), call: &self.call };
-        // SAFETY: init before use; the socket is open while Python holds it.
-        let got = unsafe {
-            (self.call.msg_init)(&raw mut message.raw);
-            (self.call.msg_recv)(&raw mut message.raw, self.handle, DONTWAIT)
-        };
-        if got >= 0 {
-            return Ok(Some(message));
-        }
-        match self.errno() {
-            libc::EAGAIN | libc::EINTR => Ok(None),
-            other => Err(PyOSError::new_err((other, "zmq_msg_recv failed"))),
+        // SAFETY: init before any use.
+        unsafe { (self.call.msg_init)(&raw mut message.raw) };
+        loop {
+            // SAFETY: the message is initialised; the socket is open while Python holds it.
+            let got = unsafe { (self.call.msg_recv)(&raw mut message.raw, self.handle, DONTWAIT) };
+            if got >= 0 {
+                return Ok(Some(message));
+            }
+            match self.errno() {
+                libc::EAGAIN => return Ok(None),
+                // A signal came in between. To call it "nothing there" would lose the descriptor's edge.
+                libc::EINTR => (),
+                other => return Err(PyOSError::new_err((other, "zmq_msg_recv failed"))),
+            }
         }
     }
 
@@ -133,12 +136,13 @@ impl ZmqSocket {
         for (at, frame) in frames.iter().enumerate() {
             let flags = if at + 1 < frames.len() { DONTWAIT | SNDMORE } else { DONTWAIT };
             // SAFETY: the frame outlives the call, which copies it.
-            let sent = unsafe { (self.call.send)(self.handle, frame.as_ptr().cast(), frame.len(), flags) };
-            if sent < 0 {
-                return match self.errno() {
-                    libc::EAGAIN => Ok(()),
-                    other => Err(PyOSError::new_err((other, "zmq_send failed"))),
-                };
+            while unsafe { (self.call.send)(self.handle, frame.as_ptr().cast(), frame.len(), flags) } < 0 {
+                match self.errno() {
+                    // Half a message left in the socket would put the next one under this topic.
+                    libc::EINTR => (),
+                    libc::EAGAIN => return Ok(()),
+                    other => return Err(PyOSError::new_err((other, "zmq_send failed"))),
+                }
             }
         }
         Ok(())

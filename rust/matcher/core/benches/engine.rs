@@ -16,23 +16,15 @@ const LTP: &[u8] = br#"{"ltp":625.5,"ltt":1705294800000,"ltq":25,"timestamp":170
 const DEPTH: &[u8] = br#"{"ltp":625.5,"ltt":1705294800000,"ltq":25,"timestamp":1705294800000,"open":621.5,"high":629.9,"low":619.25,"close":620.1,"volume":8412345,"average_price":624.87,"total_buy_quantity":1204321,"total_sell_quantity":1184007,"oi":0,"change":5.4,"change_percent":0.87,"bid":625.45,"ask":625.5,"depth":{"buy":[{"price":625.45,"quantity":1250,"orders":7},{"price":625.4,"quantity":1251,"orders":8},{"price":625.35,"quantity":1252,"orders":9},{"price":625.3,"quantity":1253,"orders":10},{"price":625.25,"quantity":1254,"orders":11}],"sell":[{"price":625.5,"quantity":1250,"orders":7},{"price":625.55,"quantity":1251,"orders":8},{"price":625.6,"quantity":1252,"orders":9},{"price":625.65,"quantity":1253,"orders":10},{"price":625.7,"quantity":1254,"orders":11}]}}"#;
 
 fn symbols() -> Vec<String> {
-    (1..=SYMBOLS)
-        .map(|number| format!("B{number:04}"))
-        .collect()
+    (1..=SYMBOLS).map(|number| format!("B{number:04}")).collect()
 }
 
 fn topics(mode: &str) -> Vec<Vec<u8>> {
-    symbols()
-        .iter()
-        .map(|symbol| format!("NSE_{symbol}_{mode}").into_bytes())
-        .collect()
+    symbols().iter().map(|symbol| format!("NSE_{symbol}_{mode}").into_bytes()).collect()
 }
 
 fn arrival(ns: u64) -> Arrival {
-    Arrival {
-        mono_ns: ns,
-        unix_ns: START_NS + ns,
-    }
+    Arrival { mono_ns: ns, unix_ns: START_NS + ns }
 }
 
 /// An engine with readers of all symbols in LTP.
@@ -41,9 +33,7 @@ fn engine(readers: usize, window_ms: u32) -> Engine {
     for _ in 0..readers {
         let reader = engine.open(Format::Nested);
         for symbol in symbols() {
-            engine
-                .subscribe(reader, "NSE", &symbol, Mode::Ltp, window_ms)
-                .expect("subscribes");
+            engine.subscribe(reader, "NSE", &symbol, Mode::Ltp, window_ms).expect("subscribes");
         }
     }
     engine
@@ -53,9 +43,7 @@ fn scans(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("scan");
     for (name, payload) in [("ltp", LTP), ("depth", DEPTH)] {
         group.throughput(Throughput::Bytes(payload.len() as u64));
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| scan::scan(black_box(payload)))
-        });
+        group.bench_function(name, |bencher| bencher.iter(|| scan::scan(black_box(payload))));
     }
 }
 
@@ -63,23 +51,16 @@ fn scans(criterion: &mut Criterion) {
 fn ingest(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("ingest");
     group.throughput(Throughput::Elements(1));
-    for (name, mode, payload, readers) in [
-        ("unheard-ltp", "LTP", LTP, 0),
-        ("unheard-depth", "DEPTH", DEPTH, 0),
-        ("conflated-10-readers", "LTP", LTP, 10),
-    ] {
+    for (name, mode, payload, readers) in
+        [("unheard-ltp", "LTP", LTP, 0), ("unheard-depth", "DEPTH", DEPTH, 0), ("conflated-10-readers", "LTP", LTP, 10)]
+    {
         let topics = topics(mode);
         let mut engine = engine(readers, 3_600_000);
         let mut at = 0;
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 at += 1;
-                engine.ingest(
-                    black_box(&topics[at % SYMBOLS]),
-                    black_box(payload),
-                    arrival(at as u64),
-                    0,
-                )
+                engine.ingest(black_box(&topics[at % SYMBOLS]), black_box(payload), arrival(at as u64), 0)
             });
         });
     }
@@ -147,9 +128,7 @@ fn subscribe(criterion: &mut Criterion) {
         bencher.iter(|| {
             let reader = engine.open(Format::Nested);
             for symbol in &symbols {
-                engine
-                    .subscribe(reader, "NSE", symbol, Mode::Ltp, 50)
-                    .expect("subscribes");
+                engine.subscribe(reader, "NSE", symbol, Mode::Ltp, 50).expect("subscribes");
             }
             engine.close(reader)
         });
@@ -164,11 +143,7 @@ fn kite_frame(packets: u32) -> Vec<u8> {
         let words = std::iter::once(token).chain((0..15).map(|word| 62_550 + word));
         frame.extend(words.flat_map(u32::to_be_bytes));
         for level in 0..10_u32 {
-            frame.extend(
-                [1_250 + level, 62_545 + level]
-                    .into_iter()
-                    .flat_map(u32::to_be_bytes),
-            );
+            frame.extend([1_250 + level, 62_545 + level].into_iter().flat_map(u32::to_be_bytes));
             frame.extend_from_slice(&[0, 7, 0, 0]);
         }
     }
@@ -180,25 +155,16 @@ fn kite(criterion: &mut Criterion) {
     let frame = kite_frame(PACKETS);
     let names = symbols();
     let mut decoder = KiteDecoder::new();
-    decoder.set_instruments(
-        (1..=PACKETS)
-            .zip(&names)
-            .map(|(number, name)| (number << 8 | 1, "NSE", name.as_str())),
-    );
+    decoder.set_instruments((1..=PACKETS).zip(&names).map(|(number, name)| (number << 8 | 1, "NSE", name.as_str())));
     let mut published = 0;
     decoder.decode(&frame, 0, |_, _| published += 1);
-    assert_eq!(
-        published, PACKETS,
-        "the frame of this bench is not what the decoder reads"
-    );
+    assert_eq!(published, PACKETS, "the frame of this bench is not what the decoder reads");
     let mut group = criterion.benchmark_group("kite");
     group.throughput(Throughput::Elements(u64::from(PACKETS)));
     group.bench_function("decode-100-full-packets", |bencher| {
         bencher.iter(|| {
             let mut bytes = 0;
-            decoder.decode(black_box(&frame), 0, |topic, payload| {
-                bytes += topic.len() + payload.len()
-            });
+            decoder.decode(black_box(&frame), 0, |topic, payload| bytes += topic.len() + payload.len());
             bytes
         });
     });

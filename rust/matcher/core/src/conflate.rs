@@ -43,6 +43,12 @@ impl Deadlines {
         (*first.key() * MS <= now_ns).then(|| first.remove())
     }
 
+    /// Whether a subscription is noted for some time.
+    #[cfg(test)]
+    pub fn holds(&self, pending: Pending) -> bool {
+        self.buckets.values().any(|bucket| bucket.contains(&pending))
+    }
+
     /// Gives a bucket's memory back for later use.
     pub fn recycle(&mut self, mut bucket: Vec<Pending>) {
         if self.spare.len() < 64 && bucket.capacity() <= 65_536 {

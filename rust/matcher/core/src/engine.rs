@@ -517,6 +517,33 @@ impl Engine {
         &self.brokers.0[usize::from(number)]
     }
 
+    /// Places and entries, numbers and names agree. Panics where they do not.
+    #[cfg(test)]
+    pub fn check(&self) {
+        self.instruments.check();
+        let mut held = 0;
+        for number in 0..self.instruments.len() as u32 {
+            let entries = &self.instruments.get(number).entries;
+            for (mode, place, entry) in Mode::ALL.into_iter().flat_map(|mode| {
+                entries[mode.index()].iter().enumerate().map(move |(place, entry)| (mode, place, entry))
+            }) {
+                let reader = self.readers.find(entry.reader).expect("a closed reader holds nothing");
+                assert_eq!(reader.place(number, mode), Some(place as u32));
+                let pending = Pending { instrument: number, mode, reader: entry.reader };
+                match entry.state {
+                    State::Idle => (),
+                    State::Waiting => assert!(self.deadlines.holds(pending), "{pending:?} is forgotten"),
+                    State::Parked => assert!(reader.paused && reader.parked.contains(&(number, mode))),
+                }
+                held += 1;
+            }
+        }
+        let places = (0..self.readers.slots() as u32).filter_map(|number| self.readers.find(number));
+        let places = places.flat_map(|reader| reader.places.values());
+        assert_eq!(held, places.flatten().flatten().count());
+        assert!(self.routes.values().all(|route| (route.instrument as usize) < self.instruments.len()));
+    }
+
     /// Counters.
     pub fn stats(&self) -> Stats {
         self.stats
@@ -531,3 +558,7 @@ impl Engine {
 #[cfg(test)]
 #[path = "engine_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "engine_props.rs"]
+mod props;

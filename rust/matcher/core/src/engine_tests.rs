@@ -190,3 +190,34 @@ fn a_snapshot_is_marked_and_starts_the_window() {
     engine.flush(60 * MS);
     assert_eq!(taken(&mut engine), [(r, 6)]);
 }
+
+#[test]
+fn ever_new_symbols_shut_nobody_out() {
+    let mut engine = Engine::new("bus", Limits { instruments: 100, values: 20_000, ..Limits::default() });
+    let r = engine.open(Format::Flat);
+    engine.subscribe(r, "NSE", "SBIN", Mode::Ltp, 0).expect("room");
+    engine.want(0, "INFY", Mode::Ltp, true).expect("room");
+    let padded = format!("{{\"ltp\":1,\"x\":\"{}\"}}", "x".repeat(1_000));
+    for n in 0..5_000_u64 {
+        engine.ingest(format!("NSE_X{n}_LTP").as_bytes(), padded.as_bytes(), at(n), 0);
+        engine.ingest(format!("b{n}_NSE_Y_LTP").as_bytes(), b"{\"ltp\":1}", at(n), 0);
+    }
+    engine.check();
+    assert_eq!(engine.instruments().len(), 100);
+    assert!(engine.routes.len() <= 400);
+    assert!(engine.instruments().heap_bytes() < 70_000, "{}", engine.instruments().heap_bytes());
+    assert_eq!(engine.broker("zerodha"), 256, "a feed of our own still gets a name");
+    tick(&mut engine, "NSE_SBIN_LTP", 7, 1);
+    assert_eq!(taken(&mut engine), [(r, 7)]);
+    engine.subscribe(r, "NSE", "TCS", Mode::Ltp, 0).expect("room is made");
+    tick(&mut engine, "NSE_TCS_LTP", 8, 1);
+    assert_eq!(taken(&mut engine), [(r, 8)]);
+    assert!(engine.instruments().find(0, "INFY").is_some());
+}
+
+#[test]
+fn a_bad_payload_makes_no_instrument_known() {
+    let mut engine = engine();
+    assert_eq!(engine.ingest(b"NSE_SBIN_LTP", b"{}", at(1), 0), Outcome::Dropped);
+    assert_eq!((engine.instruments().len(), engine.stats().no_price), (0, 1));
+}

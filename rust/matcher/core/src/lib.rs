@@ -4,6 +4,7 @@
 //! crate above; an order matcher can use [`scan`], [`fixed`], [`topic`] and [`last`] just as well.
 
 pub mod answer;
+pub mod book;
 pub mod conflate;
 pub mod engine;
 pub mod fixed;

@@ -93,6 +93,12 @@ impl Readers {
         &mut self.all[number as usize]
     }
 
+    /// Slots that were ever used.
+    #[cfg(test)]
+    pub fn slots(&self) -> usize {
+        self.all.len()
+    }
+
     /// Readers that are open.
     pub fn count(&self) -> usize {
         self.all.len() - self.free.len()

@@ -18,12 +18,38 @@ pub struct Scan {
     pub bid: Option<Price>,
     /// Best ask.
     pub ask: Option<Price>,
+    /// Highest price of the day; `None` too where it is beyond every price.
+    pub high: Option<Price>,
+    /// Lowest price of the day, likewise.
+    pub low: Option<Price>,
+    /// First priced level of `depth.buy`.
+    pub level_bid: Option<Price>,
+    /// First priced level of `depth.sell`.
+    pub level_ask: Option<Price>,
     /// True where `depth` holds at least one level.
     pub has_levels: bool,
     /// True where a top-level key collides with one that the flat format sets itself.
     pub reserved_keys: bool,
     /// True where the object has no members.
     pub empty: bool,
+}
+
+impl Scan {
+    /// Of a key that comes twice readers keep the last, whatever it is.
+    #[inline]
+    fn forget(&mut self, role: Role) {
+        match role {
+            Role::Ltp => self.ltp = None,
+            Role::Bid => self.bid = None,
+            Role::Ask => self.ask = None,
+            Role::High => self.high = None,
+            Role::Low => self.low = None,
+            Role::Depth => (self.level_bid, self.level_ask) = (None, None),
+            Role::Buy => self.level_bid = None,
+            Role::Sell => self.level_ask = None,
+            Role::Price | Role::BuyPrice | Role::SellPrice | Role::Plain => (),
+        }
+    }
 }
 
 /// Why a payload is not passed on.
@@ -112,7 +138,8 @@ fn plain(key: &[u8]) -> Cow<'_, [u8]> {
 enum Place {
     Top,
     Depth,
-    Side,
+    Buy,
+    Sell,
     Other,
 }
 
@@ -122,9 +149,14 @@ enum Role {
     Ltp,
     Bid,
     Ask,
+    High,
+    Low,
     Price,
     Depth,
-    Side,
+    Buy,
+    Sell,
+    BuyPrice,
+    SellPrice,
     Plain,
 }
 
@@ -174,6 +206,7 @@ impl<'a> Cursor<'a> {
             self.blanks();
             let key = self.string()?;
             let role = self.role(place, key);
+            self.found.forget(role);
             self.blanks();
             self.expect(b':')?;
             self.blanks();
@@ -198,34 +231,35 @@ impl<'a> Cursor<'a> {
                 b"ltp" => Role::Ltp,
                 b"bid" => Role::Bid,
                 b"ask" => Role::Ask,
-                b"open" | b"high" | b"low" | b"close" | b"average_price" | b"avg_trade_price" => Role::Price,
+                b"high" => Role::High,
+                b"low" => Role::Low,
+                b"open" | b"close" | b"average_price" | b"avg_trade_price" => Role::Price,
                 b"depth" => Role::Depth,
                 _ => {
                     self.found.reserved_keys |= FLAT_RESERVED.contains(&key);
                     Role::Plain
                 }
             },
-            Place::Depth if matches!(key, b"buy" | b"sell") => Role::Side,
-            Place::Side if key == b"price" => Role::Price,
+            Place::Depth if key == b"buy" => Role::Buy,
+            Place::Depth if key == b"sell" => Role::Sell,
+            Place::Buy if key == b"price" => Role::BuyPrice,
+            Place::Sell if key == b"price" => Role::SellPrice,
             _ => Role::Plain,
         }
     }
 
     fn value(&mut self, nesting: u32, role: Role) -> Step {
-        if role == Role::Ltp {
-            // Of a key that comes twice readers keep the last, whatever it is.
-            self.found.ltp = None;
-        }
         match self.peek() {
             b'-' | b'0'..=b'9' => self.number(role),
             b'"' => self.string().map(|_| ()),
             b'{' => {
                 let place = match role {
                     Role::Depth => Place::Depth,
-                    Role::Side => Place::Side,
+                    Role::Buy => Place::Buy,
+                    Role::Sell => Place::Sell,
                     _ => Place::Other,
                 };
-                self.found.has_levels |= place == Place::Side;
+                self.found.has_levels |= matches!(place, Place::Buy | Place::Sell);
                 self.object(nesting, place)
             }
             b'[' => self.array(nesting, role),
@@ -243,7 +277,7 @@ impl<'a> Cursor<'a> {
         if nesting > MAX_NESTING {
             return Err(ScanError::Malformed);
         }
-        let role = if role == Role::Side { Role::Side } else { Role::Plain };
+        let role = if matches!(role, Role::Buy | Role::Sell) { role } else { Role::Plain };
         self.at += 1;
         self.blanks();
         if self.peek() == b']' {
@@ -367,20 +401,37 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     fn take(&mut self, role: Role, text: &[u8]) -> Step {
-        let slot = match role {
-            Role::Plain | Role::Depth | Role::Side => return Ok(()),
-            Role::Price => return if text[0] == b'-' && !zero(text) { Err(ScanError::BadNumber) } else { Ok(()) },
-            Role::Ltp => &mut self.found.ltp,
-            Role::Bid => &mut self.found.bid,
-            Role::Ask => &mut self.found.ask,
-        };
-        let price = fixed::parse(text).ok_or(ScanError::BadNumber)?;
-        if price.0 < 0 {
-            return Err(ScanError::BadNumber);
+        let found = &mut self.found;
+        match role {
+            Role::Ltp => found.ltp = Some(exact(text)?),
+            Role::Bid => found.bid = Some(exact(text)?),
+            Role::Ask => found.ask = Some(exact(text)?),
+            Role::High => found.high = loose(text)?,
+            Role::Low => found.low = loose(text)?,
+            Role::BuyPrice if found.level_bid.is_none() => found.level_bid = loose(text)?,
+            Role::SellPrice if found.level_ask.is_none() => found.level_ask = loose(text)?,
+            Role::Price | Role::BuyPrice | Role::SellPrice => not_negative(text)?,
+            Role::Plain | Role::Depth | Role::Buy | Role::Sell => (),
         }
-        *slot = Some(price);
         Ok(())
     }
+}
+
+/// A price that must fit.
+#[inline]
+fn exact(text: &[u8]) -> Result<Price, ScanError> {
+    fixed::parse(text).filter(|price| price.0 >= 0).ok_or(ScanError::BadNumber)
+}
+
+/// A price that is left out where it does not fit.
+#[inline]
+fn loose(text: &[u8]) -> Result<Option<Price>, ScanError> {
+    not_negative(text).map(|()| fixed::parse(text))
+}
+
+#[inline]
+fn not_negative(text: &[u8]) -> Step {
+    if text[0] == b'-' && !zero(text) { Err(ScanError::BadNumber) } else { Ok(()) }
 }
 
 fn finite(text: &[u8]) -> bool {
@@ -407,6 +458,27 @@ mod tests {
         assert_eq!(found.bid, Some(Price(62_545_000_000)));
         assert_eq!(found.ask, Some(Price(62_555_000_000)));
         assert!(!found.has_levels && !found.reserved_keys && !found.empty);
+    }
+
+    #[test]
+    fn finds_the_day_range() {
+        let found = ok(r#"{"ltp":5,"high":6.25,"low":4.05,"open":1,"ohlc":{"high":9}}"#);
+        assert_eq!((found.high, found.low), (Some(Price(625_000_000)), Some(Price(405_000_000))));
+        let found = ok(r#"{"ltp":5,"high":1e30,"low":-0.0}"#);
+        assert_eq!((found.high, found.low), (None, Some(Price(0))));
+        let found = ok(r#"{"ltp":5,"high":6,"high":null,"bid":1,"bid":"x"}"#);
+        assert_eq!((found.high, found.bid), (None, None));
+        assert_eq!(scan(br#"{"ltp":5,"low":-0.05}"#), Err(ScanError::BadNumber));
+    }
+
+    #[test]
+    fn finds_the_first_level_of_each_side() {
+        let found =
+            ok(r#"{"depth":{"buy":[{"quantity":7,"price":4.9},{"price":4.8}],"sell":[{"price":5.1},{"price":9}]}}"#);
+        assert_eq!((found.level_bid, found.level_ask), (Some(Price(490_000_000)), Some(Price(510_000_000))));
+        assert_eq!((found.bid, found.ask), (None, None));
+        let found = ok(r#"{"depth":{"buy":[{"price":1}],"sell":[]},"depth":{"buy":[],"sell":[{"price":2}]}}"#);
+        assert_eq!((found.level_bid, found.level_ask), (None, Some(Price(200_000_000))));
     }
 
     #[test]

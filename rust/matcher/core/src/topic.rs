@@ -128,6 +128,18 @@ pub fn classify(topic: &[u8]) -> Kind<'_> {
     market(head, mode).map_or(Kind::Malformed, Kind::Market)
 }
 
+/// True where canonical topics of ticks may begin with `prefix`.
+pub fn may_begin(prefix: &[u8]) -> bool {
+    EXCHANGES.iter().any(|exchange| {
+        let exchange = exchange.as_bytes();
+        if prefix.len() <= exchange.len() {
+            exchange.starts_with(prefix)
+        } else {
+            prefix.starts_with(exchange) && prefix[exchange.len()] == b'_'
+        }
+    })
+}
+
 fn market(head: &str, mode: Mode) -> Option<Topic<'_>> {
     if let Some((exchange, symbol)) = split_exchange(head) {
         return checked(Topic { broker: None, exchange, symbol, mode });
@@ -193,6 +205,16 @@ mod tests {
             assert_eq!(classify(topic.as_bytes()), Kind::Malformed, "{topic}");
         }
         assert_eq!(classify(b"NSE_\xff_LTP"), Kind::Malformed);
+    }
+
+    #[test]
+    fn prefixes_of_ticks() {
+        for prefix in ["", "N", "NSE", "NSE_", "NSE_SB", "NSE_INDEX_NIFTY_", "GLOBAL", "CRYPTO_SOL_INR_LTP"] {
+            assert!(may_begin(prefix.as_bytes()), "{prefix}");
+        }
+        for prefix in ["_", "_health", "x", "NSEX", "angel_NSE_SBIN_LTP", "\0"] {
+            assert!(!may_begin(prefix.as_bytes()), "{prefix}");
+        }
     }
 
     #[test]
