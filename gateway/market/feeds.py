@@ -9,7 +9,7 @@ import structlog
 
 from adapters.base import FeedConfig
 from adapters.pool import FeedPool
-from gateway.model import EXCHANGES, FeedStatus, Instrument, Want
+from gateway.model import EXCHANGES, FeedState, FeedStatus, Instrument, Want
 from gateway.ports import TickSink, WantResult
 
 log = structlog.get_logger(__name__)
@@ -72,10 +72,13 @@ class FeedManager:
             pool.on_change = self._changed
 
     async def start(self, ready_within_s: float = 10.0) -> None:
-        """Starts all feeds and waits until each knows its instruments, at most `ready_within_s` seconds."""
+        """Starts all feeds and waits until each knows its instruments, at most `ready_within_s` seconds.
+
+        One whose token is refused is not waited for: only a new token helps it.
+        """
         for pool in self.pools:
             pool.start()
-        waits = [asyncio.ensure_future(pool.ready.wait()) for pool in self.pools]
+        waits = [asyncio.ensure_future(_ready_or_refused(pool)) for pool in self.pools]
         if waits:
             await asyncio.wait(waits, timeout=ready_within_s)
         for wait in waits:
@@ -182,6 +185,11 @@ class FeedManager:
         if self.on_status is not None:
             age = self._sink.age_ms(pool.name, self._clock_ns() // 1_000_000)
             self.on_status(pool.status(age))
+
+
+async def _ready_or_refused(pool: FeedPool) -> None:
+    while not pool.ready.is_set() and pool.state is not FeedState.REFUSED:
+        await asyncio.sleep(0.02)
 
 
 def _well_formed(symbol: str) -> bool:

@@ -39,7 +39,10 @@ def test_publisher_first_then_gateway_then_both_start_anew() -> None:
                     wait_for(lambda: heard(late, reader))
                 with publisher(first.zmq_url) as again:
                     wait_for(lambda: heard(again, reader))
-        with Gateway("--feed", "none", ZMQ_PORT=port) as second, Reader(second.ws_url, second.add_key("asha")) as reader:
+        with (
+            Gateway("--feed", "none", ZMQ_PORT=port) as second,
+            Reader(second.ws_url, second.add_key("asha")) as reader,
+        ):
             reader.subscribe("NSE", "SBIN")
             wait_for(lambda: heard(early, reader))
 
@@ -52,9 +55,11 @@ def test_curve_lets_in_who_knows_the_key_only() -> None:
     with Gateway("--feed", "none", **keys) as gateway, Reader(gateway.ws_url, gateway.add_key("asha")) as reader:
         reader.subscribe("NSE", "SBIN")
         own = {"curve_publickey": mine, "curve_secretkey": mine_secret}
-        with publisher(gateway.zmq_url, linger=0) as plain, publisher(
-            gateway.zmq_url, linger=0, curve_serverkey=wrong, **own
-        ) as mistaken, publisher(gateway.zmq_url, curve_serverkey=public, **own) as trusted:
+        with (
+            publisher(gateway.zmq_url, linger=0) as plain,
+            publisher(gateway.zmq_url, linger=0, curve_serverkey=wrong, **own) as mistaken,
+            publisher(gateway.zmq_url, curve_serverkey=public, **own) as trusted,
+        ):
             for _ in range(5):
                 assert not heard(plain, reader)
                 assert not heard(mistaken, reader)

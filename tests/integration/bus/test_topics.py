@@ -80,7 +80,13 @@ def test_cache_invalidate_is_passed_on(gateway: Gateway, pub: zmq.Socket[bytes])
             body = {"user_id": "ash_a", "cache_type": kind}
             pub.send_multipart([f"CACHE_INVALIDATE_{kind}_ash_a".encode(), orjson.dumps(body)])
             assert trade.json(b"_invalidate") == body
-        for bad in (b"", b"[]", b'{"user_id":1}', b'{"user_id":"a","cache_type":"X"}', b'{"user_id":"a","cache_type":[]}'):
+        for bad in (
+            b"",
+            b"[]",
+            b'{"user_id":1}',
+            b'{"user_id":"a","cache_type":"X"}',
+            b'{"user_id":"a","cache_type":[]}',
+        ):
             pub.send_multipart([b"CACHE_INVALIDATE_ALL_a", bad])
         assert trade.silent(0.2)
 

@@ -116,7 +116,7 @@ def test_a_refused_token_waits_for_a_new_one(kite: KiteServer, kind: str) -> Non
         tries = kite.refused
         time.sleep(1.5)
         assert kite.refused == tries, "a refused token is not tried again"
-        done = gateway.command("brokers", "add", "zerodha", "--access-token", "-", text="tomorrow\n")
+        done = gateway.command("brokers", "add", "zerodha", "--stdin", text="access_token=tomorrow\n")
         assert done.returncode == 0, done.stderr
         with publisher(gateway.zmq_url) as pub:
             body = orjson.dumps({"user_id": "asha", "cache_type": kind})
@@ -129,13 +129,13 @@ def test_a_refused_token_waits_for_a_new_one(kite: KiteServer, kind: str) -> Non
 
 
 def test_a_token_refused_at_the_start_holds_up_nothing(kite: KiteServer) -> None:
-    """The ports answer at once; the state is told; the new token in `.env` starts the feed."""
+    """The ports answer at once; the state is told; a new token starts the feed."""
     began = time.monotonic()
     with gateway_on(kite, "yesterday") as gateway:
         assert time.monotonic() - began < 8.0
         wait_for(lambda: readiness(gateway)[1]["feeds"] == {"zerodha": "refused"})
         with Reader(gateway.ws_url, gateway.add_key("asha"), feed_status=True) as reader:
-            gateway.command("brokers", "add", "zerodha", "--access-token", "-", text="token\n")
+            gateway.command("brokers", "add", "zerodha", "--stdin", text="access_token=token\n")
             with publisher(gateway.zmq_url) as pub:
                 pub.send_multipart([b"CACHE_INVALIDATE_ALL_asha", b'{"user_id":"asha","cache_type":"ALL"}'])
             told(reader, "connected")

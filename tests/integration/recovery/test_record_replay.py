@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -30,26 +31,31 @@ def gateway() -> Iterator[Gateway]:
         yield running
 
 
-def started(gateway: Gateway, file: Path) -> subprocess.Popen[str]:
+@contextmanager
+def recorder_on(gateway: Gateway, file: Path) -> Iterator[subprocess.Popen[str]]:
     """A running `gateway record` that has recorded its first tick."""
     command = [sys.executable, "-m", "gateway", "record", str(file)]
     recorder = subprocess.Popen(command, env=gateway.environment, cwd=gateway.home, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 20
-    with publisher(gateway.zmq_url) as pub:
-        while not file.exists() or not any(True for _ in read(file)):
-            assert recorder.poll() is None, recorder.stderr and recorder.stderr.read()
-            assert time.monotonic() < deadline
-            pub.send_multipart([b"NSE_PROBE_LTP", b'{"ltp":1}'])
-            time.sleep(0.1)
-    time.sleep(0.5)
-    return recorder
+    try:
+        deadline = time.monotonic() + 20
+        with publisher(gateway.zmq_url) as pub:
+            while not file.exists() or file.stat().st_size < 50:
+                assert recorder.poll() is None
+                assert time.monotonic() < deadline
+                pub.send_multipart([b"NSE_PROBE_LTP", b'{"ltp":1}'])
+                time.sleep(0.1)
+        time.sleep(0.5)
+        yield recorder
+    finally:
+        recorder.kill()
+        recorder.communicate()
 
 
 @pytest.fixture(scope="module")
 def recording(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three seconds of 20,000 ticks/s."""
     file = tmp_path_factory.mktemp("recording") / "ticks.rec"
-    with started(gateway, file) as recorder:
+    with recorder_on(gateway, file) as recorder:
         address = gateway.zmq_url.removeprefix("tcp://")
         said = tool.run("publish", address=address, rate=RATE, seconds=SECONDS, symbols=SYMBOLS, payload="depth")
         assert said["sent"] == RATE * SECONDS
@@ -70,11 +76,10 @@ def test_nothing_is_lost(recording: Path) -> None:
     assert all(row == list(range(1, each + 1)) for row in numbers.values())
 
 
-def test_the_replay_ends_on_the_same_last_prices(recording: Path) -> None:
+def test_the_replay_ends_on_the_same_last_prices(recording: Path, tmp_path: Path) -> None:
     last = {record.topic: orjson.loads(record.payload) for record in read(recording)}
     wanted = [topic.decode().split("_")[1] for topic in last]
-    player = Gateway()
-    player.home.mkdir(exist_ok=True)
+    player = Gateway(home=tmp_path)
     key = player.add_key("asha")
     command = [sys.executable, "-m", "gateway", "replay", str(recording), "--speed", "0"]
     with subprocess.Popen(

@@ -22,10 +22,11 @@ from gateway.trade.core.audit import check_book, check_ledger
 from gateway.trade.core.book import Account
 from gateway.trade.core.changes import Changes, Row, Settlement, Trade
 from gateway.trade.core.errors import OrderError
+from gateway.trade.core.funds import Funds
 from gateway.trade.core.gtt import Gtt, Side
 from gateway.trade.core.ledger import Ledger, Rules
 from gateway.trade.core.margin import LeverageModel
-from gateway.trade.core.orders import Order
+from gateway.trade.core.orders import Key, Order
 from gateway.trade.core.positions import Holding, Position
 from tests.reference.books import recompute
 from tests.unit.trade.desk import CALENDAR, CALL, FUT, NOON, RECORDS, ask_for, ask_gtt, dec, numbered, quote
@@ -69,7 +70,7 @@ class Books(RuleBasedStateMachine):
 
     def run(self, command: Any, *touches: tuple[Any, ...], undo: bool = False) -> Changes | None:
         """One command: refused and without a trace, or done; then perhaps taken back and done again."""
-        before, blocked = state(self.ledger), margins(self.ledger)
+        before, blocked, positions = state(self.ledger), margins(self.ledger), dict(self.ledger.positions)
         try:
             changes: Changes = command()
         except OrderError:
@@ -77,6 +78,7 @@ class Books(RuleBasedStateMachine):
             return None
         if touches:
             self.only_moved(blocked, changes, touches)
+            self.in_proportion(positions)
         if undo:
             self.account.undo(changes)
             assert state(self.ledger) == before
@@ -96,6 +98,13 @@ class Books(RuleBasedStateMachine):
         after = margins(self.ledger)
         moved = {name for name in before.keys() | after.keys() if before.get(name, 0) != after.get(name, 0)}
         assert moved <= new | set(touches)
+
+    def in_proportion(self, before: dict[Key, Position]) -> None:
+        """A position that shrank released its margin in proportion."""
+        for key, now in self.ledger.positions.items():
+            was = before[key].net if key in before else now.net
+            if abs(now.quantity) < abs(was.quantity) and now.quantity * was.quantity > 0:
+                assert abs(now.net.margin * was.quantity - was.margin * now.quantity) < Decimal("1e-12")
 
     def pick(self, rows: Any, number: int) -> Any:
         found = list(rows)
@@ -158,9 +167,9 @@ class Books(RuleBasedStateMachine):
     ) -> None:  # fmt: skip
         record = RECORDS[symbol]
         product = "MIS" if not delivery else "CNC" if record.exchange in ("NSE", "BSE") else "NRML"
-        request = ask_gtt(action, lots * record.lotsize, symbol, trigger_type="OCO" if oco else "SINGLE", pricetype=kind,
-                          product=product, triggerprice_sl=low, triggerprice_tg=high if oco else 0, price=low,
-                          stoploss=low, target=high)  # fmt: skip
+        request = ask_gtt(action, lots * record.lotsize, symbol, trigger_type="OCO" if oco else "SINGLE",
+                          pricetype=kind, product=product, triggerprice_sl=low,
+                          triggerprice_tg=high if oco else 0, price=low, stoploss=low, target=high)  # fmt: skip
         if number is None or not self.ledger.gtts:
             self.run(lambda: self.account.place_gtt(request, record, self.now), ("nothing",), undo=True)
         else:
@@ -207,7 +216,9 @@ class Books(RuleBasedStateMachine):
         if not hasattr(self, "ledger"):
             return
         rows = self.database.values()
-        again = Account(self.account.rules, numbered(), self.now, funds=self.database["funds",])  # type: ignore[arg-type]
+        funds = self.database["funds",]
+        assert isinstance(funds, Funds)
+        again = Account(self.account.rules, numbered(), self.now, funds)
         again.load(
             [row for row in rows if isinstance(row, Order)],
             [row for row in rows if isinstance(row, Position) and row.key in self.ledger.positions],

@@ -96,6 +96,16 @@ def test_pending_orders_count_against_what_can_be_reduced() -> None:
     assert (desk.position().quantity, desk.used) == (-2, 44)
 
 
+def test_an_order_that_opens_less_than_it_blocked_for_moves_its_share_only() -> None:
+    desk = Desk()
+    desk.place("BUY", 10, ltp=100)
+    more = desk.place("SELL", 16, pricetype="LIMIT", price=110).orderid
+    desk.place("BUY", 4, ltp=100)
+    assert (desk.order(more).margin, desk.used) == (132, 132 + 280)
+    desk.fill(more, 110)
+    assert (desk.position().quantity, desk.position().net.margin, desk.used) == (-2, 44, 44)
+
+
 def test_an_order_that_cannot_pay_for_what_it_opens_now_is_rejected_at_its_fill() -> None:
     desk = Desk(capital=Decimal(500))
     desk.place("BUY", 10, ltp=100)

@@ -13,6 +13,7 @@ pub mod instrument;
 pub mod json_out;
 pub mod kite;
 pub mod last;
+pub mod pack;
 pub mod queue;
 pub mod reader;
 pub mod scan;

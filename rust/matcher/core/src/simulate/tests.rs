@@ -218,7 +218,7 @@ fn modes_nest_and_an_index_has_no_book() {
         [quote, vec!["depth".to_owned()]].concat(),
         keys(0, Mode::Depth)
     );
-    let index: Vec<_> = "ltp ltt timestamp open high low close change change_percent"
+    let index: Vec<_> = "ltp ltt timestamp open high low close change change_percent depth"
         .split(' ')
         .collect();
     assert_eq!(keys(1, Mode::Depth), index);

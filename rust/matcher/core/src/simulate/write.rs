@@ -8,7 +8,7 @@ const LEVELS: usize = 5;
 
 /// Appends the instrument's tick in `mode`, stamped `now_ms` (Unix ms).
 ///
-/// An index has no trades and no book: quantities, bid, ask and depth are left out.
+/// An index has no trades and no book: quantities, bid and ask are left out, its depth has no levels (as Kite's).
 pub fn write_tick(this: &Instrument, mode: Mode, now_ms: u64, out: &mut Vec<u8>) {
     let mut object = Object::begin(out);
     object.scaled("ltp", this.ltp, this.spec.decimals);
@@ -28,6 +28,8 @@ pub fn write_tick(this: &Instrument, mode: Mode, now_ms: u64, out: &mut Vec<u8>)
         if mode == Mode::Depth {
             depth(this, &book, &mut object);
         }
+    } else if mode == Mode::Depth {
+        object.key("depth").extend_from_slice(b"{\"buy\":[],\"sell\":[]}");
     }
     object.end();
 }
