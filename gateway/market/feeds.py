@@ -188,7 +188,8 @@ class FeedManager:
 
 
 async def _ready_or_refused(pool: FeedPool) -> None:
-    while not pool.ready.is_set() and pool.state is not FeedState.REFUSED:
+    # A start is looked at for some moments only; `on_change` belongs to who reads the state later.
+    while not pool.ready.is_set() and pool.state is not FeedState.REFUSED:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
 
 

@@ -123,7 +123,7 @@ class TickStream:
         assert self._subscribers is not None
         asked, new, gone = self._subscribers.take(message)
         replay = self._engine.replay(asked) if asked is not None else None
-        if replay is not None:
+        if asked is not None and replay is not None:
             self._sock.send_multipart([asked, *replay], zmq.NOBLOCK)
         self._sock.send(_NOBODY, zmq.NOBLOCK)
         if new is not None:

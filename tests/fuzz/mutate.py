@@ -16,8 +16,8 @@ TOKENS: Sequence[bytes] = (
     b"null", b"true", b"false", b"{", b"}", b"[", b"]", b"{}", b"[]", b",", b":", b'"', b"\\", b"\\u0000", b"\\ud800",
     b"\\udc00\\ud800", b"\\ud83d\\ude00", b"\\\\u", b"\xff", b"\xc3\x28", b"\xe2\x80\xa8", b"\x00", b"\n", b"\t", b" ",
     b"_", b"LTP", b"QUOTE", b"DEPTH", b"orders", b"NSE", b"NSE_INDEX", b"INDEX", b"CACHE_INVALIDATE_ALL_", b"ltp",
-    b"l\\u0074p", b'"ltp":1', b'"symbol":"X"', b'"snapshot":false', b'"\\u006dode":1', b'"data":{}', b"symbols", b"mode",
-    b"action", b"subscribe", b"authenticate", b"[" * 40, b"{\"a\":" * 40, b"x" * 200,
+    b"l\\u0074p", b'"ltp":1', b'"symbol":"X"', b'"snapshot":false', b'"\\u006dode":1', b'"data":{}', b"symbols",
+    b"mode", b"action", b"subscribe", b"authenticate", b"[" * 40, b"{\"a\":" * 40, b"x" * 200,
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,7 +26,11 @@ LIFE = 25
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[Gateway]:
-    limits = {"WS_REQUESTS_PER_SECOND": "100000", "WS_REQUEST_BURST": "100000", "WS_AUTH_FAILURES_PER_MINUTE": "100000"}
+    limits: dict[str, Any] = {
+        "WS_REQUESTS_PER_SECOND": "100000",
+        "WS_REQUEST_BURST": "100000",
+        "WS_AUTH_FAILURES_PER_MINUTE": "100000",
+    }
     with Gateway("--feed", "none", MESSAGE_THROTTLE_MS="0", **limits) as running:
         yield running
 

@@ -31,15 +31,15 @@ def wait_for(what: Callable[[], Any], seconds: float = 5.0) -> Any:
 
 
 @contextmanager
-def publisher(url: str, settle: float = 0.2, **options: Any) -> Iterator[zmq.Socket[bytes]]:
-    """A PUB socket connected to the bus, ready to be heard after `settle` seconds."""
+def publisher(url: str, **options: Any) -> Iterator[zmq.Socket[bytes]]:
+    """A PUB socket connected to the bus, ready to be heard; `options` are attributes of the socket."""
     with zmq.Context() as context, context.socket(zmq.PUB) as sock:
         sock.linger = 1000
         sock.sndhwm = 1_000_000
         for name, value in options.items():
             setattr(sock, name, value)
         sock.connect(url)
-        time.sleep(settle)
+        time.sleep(0.2)
         yield sock
 
 
@@ -72,7 +72,7 @@ class Reader:
     def ask(self, **request: Any) -> Json:
         """Sends a request and returns its answer; market data and feed states that come before it are kept."""
         self.send(**request)
-        kept = []
+        kept: list[Json] = []
         while True:
             frame: Json = orjson.loads(self.socket.recv(timeout=5))
             if frame.get("type") not in (None, "market_data", "feed_status"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import threading
 import time
+from typing import Any
 
 import pytest
 import zmq
@@ -51,10 +52,10 @@ def test_curve_lets_in_who_knows_the_key_only() -> None:
     public, secret = zmq.curve_keypair()
     mine, mine_secret = zmq.curve_keypair()
     wrong, _ = zmq.curve_keypair()
-    keys = {"ZMQ_CURVE_PUBLIC_KEY": public.decode(), "ZMQ_CURVE_SECRET_KEY": secret.decode()}
-    with Gateway("--feed", "none", **keys) as gateway, Reader(gateway.ws_url, gateway.add_key("asha")) as reader:
+    gateway = Gateway("--feed", "none", ZMQ_CURVE_PUBLIC_KEY=public.decode(), ZMQ_CURVE_SECRET_KEY=secret.decode())
+    with gateway, Reader(gateway.ws_url, gateway.add_key("asha")) as reader:
         reader.subscribe("NSE", "SBIN")
-        own = {"curve_publickey": mine, "curve_secretkey": mine_secret}
+        own: dict[str, Any] = {"curve_publickey": mine, "curve_secretkey": mine_secret}
         with (
             publisher(gateway.zmq_url, linger=0) as plain,
             publisher(gateway.zmq_url, linger=0, curve_serverkey=wrong, **own) as mistaken,
@@ -78,7 +79,7 @@ def test_a_flood_starves_no_request(gateway: Gateway, key: str) -> None:
         )
         flood.start()
         time.sleep(0.5)
-        waits = []
+        waits: list[float] = []
         while flood.is_alive() and len(waits) < 100:
             began = time.monotonic()
             reader.ask(action="ping")

@@ -21,8 +21,7 @@ def endpoint() -> str:
 
 @pytest.fixture(scope="package")
 def gateway(endpoint: str) -> Iterator[Gateway]:
-    options = {"SIMULATED_RATE": "500", "MESSAGE_THROTTLE_MS": "0", "TICK_STREAM": endpoint}
-    with Gateway("--feed", "simulated", **options) as running:
+    with Gateway("--feed", "simulated", SIMULATED_RATE="500", MESSAGE_THROTTLE_MS="0", TICK_STREAM=endpoint) as running:
         yield running
 
 

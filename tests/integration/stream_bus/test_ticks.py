@@ -19,7 +19,7 @@ from tests.integration.peers import Subscriber, stream_of, wait_for
 BOOK = {"buy": [{"price": 1, "quantity": 1, "orders": 1}], "sell": []}
 
 
-def send(pub: zmq.Socket[bytes], topic: bytes, price: int | None) -> None:
+def send(pub: zmq.Socket[bytes], topic: bytes, price: int | None = 0) -> None:
     body: dict[str, object] = {} if price is None else {"ltp": price}
     if topic.endswith(b"DEPTH"):
         body["depth"] = BOOK
@@ -28,8 +28,12 @@ def send(pub: zmq.Socket[bytes], topic: bytes, price: int | None) -> None:
 
 def settled(subscriber: Subscriber, pub: zmq.Socket[bytes], topic: bytes) -> Subscriber:
     """Waits until a subscription counts: until a tick of it has come; then until none is on its way."""
-    send(pub, topic, 0)
-    wait_for(lambda: send(pub, topic, 0) or not subscriber.silent(0.05))
+
+    def heard() -> bool:
+        send(pub, topic)
+        return not subscriber.silent(0.05)
+
+    wait_for(heard)
     while not subscriber.silent(0.1):
         pass
     return subscriber
@@ -120,12 +124,17 @@ def test_modes_nest_native_first_under_the_topic_asked_for(endpoint: str, pub: z
 def test_a_short_prefix_listens_and_wants_nothing(endpoint: str, pub: zmq.Socket[bytes]) -> None:
     with Subscriber(endpoint, b"") as recorder, Subscriber(endpoint, b"_health") as health:
         before = health.json(b"_health")["feeds"][0]["subscribed"]
-        wait_for(lambda: send(pub, b"NSE_LISTEN_DEPTH", 1) or (recorder.raw(0.05) or [b""])[0] == b"NSE_LISTEN_DEPTH")
+
+        def heard() -> bool:
+            send(pub, b"NSE_LISTEN_DEPTH", 1)
+            return (recorder.raw(0.05) or [b""])[0] == b"NSE_LISTEN_DEPTH"
+
+        wait_for(heard)
         assert health.json(b"_health")["feeds"][0]["subscribed"] == before
         with Subscriber(endpoint, b"NSE_LISTEN_LTP") as one:
             assert one.next().payload["ltp"] == 1
             send(pub, b"NSE_LISTEN_DEPTH", 2)
-            seen = []
+            seen: list[bytes] = []
             while len(seen) < 2:
                 frames = recorder.raw()
                 assert frames is not None

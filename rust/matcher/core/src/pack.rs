@@ -56,12 +56,15 @@ pub fn pack(text: &[u8], out: &mut Vec<u8>) {
 /// Appends what [`pack`] was given.
 pub fn unpack(packed: &[u8], out: &mut Vec<u8>) {
     let mut copied = 0;
-    for (at, &byte) in packed.iter().enumerate() {
-        if let Some(name) = NAMES.get(usize::from(byte)).filter(|name| !name.is_empty()) {
+    while let Some(at) = packed[copied..].iter().position(|byte| *byte < 32).map(|found| copied + found) {
+        let name = NAMES[usize::from(packed[at])];
+        if name.is_empty() {
+            out.extend_from_slice(&packed[copied..=at]);
+        } else {
             out.extend_from_slice(&packed[copied..at]);
             out.extend_from_slice(name.as_bytes());
-            copied = at + 1;
         }
+        copied = at + 1;
     }
     out.extend_from_slice(&packed[copied..]);
 }

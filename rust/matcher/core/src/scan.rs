@@ -166,6 +166,19 @@ struct Cursor<'a> {
     found: Scan,
 }
 
+/// Bytes at which a run of plain text in a string ends: quote, backslash, control characters.
+const ENDS_PLAIN: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        ends[byte] = true;
+        byte += 1;
+    }
+    ends[b'"' as usize] = true;
+    ends[b'\\' as usize] = true;
+    ends
+};
+
 type Step = Result<(), ScanError>;
 
 impl<'a> Cursor<'a> {
@@ -313,16 +326,17 @@ impl<'a> Cursor<'a> {
         self.expect(b'"')?;
         let start = self.at;
         loop {
-            match self.bytes.get(self.at) {
-                None => return Err(ScanError::Malformed),
-                Some(b'"') => {
+            let rest = &self.bytes[self.at..];
+            let plain = rest.iter().position(|byte| ENDS_PLAIN[usize::from(*byte)]).ok_or(ScanError::Malformed)?;
+            self.at += plain;
+            match rest[plain] {
+                b'"' => {
                     let text = &self.bytes[start..self.at];
                     self.at += 1;
                     return Ok(text);
                 }
-                Some(b'\\') => self.escape()?,
-                Some(0..=0x1f) => return Err(ScanError::Malformed),
-                Some(_) => self.at += 1,
+                b'\\' => self.escape()?,
+                _ => return Err(ScanError::Malformed),
             }
         }
     }
