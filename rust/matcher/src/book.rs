@@ -159,7 +159,7 @@ impl Matcher {
         mode: u8,
     ) -> PyResult<Option<(Bound<'py, PyBytes>, u64)>> {
         let value = self.core.last_value(exchange, symbol, subscriptions::mode(mode)?);
-        Ok(value.map(|value| (PyBytes::new(py, &value.payload), value.arrival.unix_ns)))
+        Ok(value.map(|value| (PyBytes::new(py, &value.payload.text()), value.arrival.unix_ns)))
     }
 
     /// All counters by name.

@@ -271,7 +271,7 @@ impl Engine {
         let mode = subscriptions::mode(mode)?;
         let found = topic::exchange_id(exchange).and_then(|exchange| self.core.instruments().find(exchange, symbol));
         let value = found.and_then(|number| self.core.instrument(number).last.newest(mode));
-        Ok(value.map(|value| PyBytes::new(py, &value.payload)))
+        Ok(value.map(|value| PyBytes::new(py, &value.payload.text())))
     }
 
     /// Where ticks go unconflated; None stops that.
@@ -313,7 +313,7 @@ impl Engine {
         let instrument = self.core.instrument(number);
         let value = instrument.last.newest(found.mode)?;
         let stamp = stamp(instrument.sequence[found.mode.index()], value.arrival.unix_ns);
-        Some((PyBytes::new(py, &value.payload), PyBytes::new(py, &stamp)))
+        Some((PyBytes::new(py, &value.payload.text()), PyBytes::new(py, &stamp)))
     }
 
     /// All counters by name.

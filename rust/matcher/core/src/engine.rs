@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 use crate::conflate::{Deadlines, Pending};
 use crate::frame::{Format, Parts};
 use crate::instrument::{Entry, Instrument, Instruments, State};
-use crate::last::{Arrival, Value};
+use crate::last::Arrival;
 use crate::queue::Chunk;
 use crate::reader::{Reader, Readers};
 use crate::scan::{self, Scan, ScanError};
@@ -92,15 +92,21 @@ fn next_step(entry: &mut Entry, paused: bool, now_ns: u64) -> Step {
     }
 }
 
-fn parts<'a>(instrument: &'a Instrument, brokers: &'a Brokers, mode: Mode, value: &'a Value, snapshot: bool) -> Parts<'a> {
+fn parts<'a>(
+    instrument: &'a Instrument,
+    brokers: &'a Brokers,
+    mode: Mode,
+    payload: &'a [u8],
+    reserved_keys: bool,
+) -> Parts<'a> {
     Parts {
         exchange: instrument.exchange,
         symbol: &instrument.symbol,
         mode,
         broker: &brokers.0[usize::from(instrument.broker)],
-        payload: &value.payload,
-        reserved_keys: value.reserved_keys,
-        snapshot,
+        payload,
+        reserved_keys,
+        snapshot: false,
     }
 }
 
@@ -148,7 +154,7 @@ impl Engine {
         self.instruments.shed(self.limits.values);
         self.instruments.get_mut(route.instrument).broker = route.broker.unwrap_or(broker);
         self.stats.ticks[route.mode.index()] += 1;
-        self.distribute(route.instrument, route.mode, arrival, found.ltp.is_some());
+        self.distribute(route.instrument, route.mode, arrival, payload, &found);
         let publish = self.publishes(route.instrument, route.mode, found.ltp.is_some());
         Outcome::Tick(Tick { instrument: route.instrument, native: route.mode, publish })
     }
@@ -217,32 +223,28 @@ impl Engine {
     }
 
     /// Hands the tick just stored to everyone who may have it now and notes it for the others.
-    fn distribute(&mut self, number: u32, native: Mode, arrival: Arrival, priced: bool) {
+    fn distribute(&mut self, number: u32, native: Mode, arrival: Arrival, payload: &[u8], found: &Scan) {
         let Engine { instruments, readers, brokers, deadlines, turn, stats, .. } = self;
-        let lowest = if priced { Mode::Ltp } else { native };
+        let lowest = if found.ltp.is_some() { Mode::Ltp } else { native };
         let frames_before = stats.frames;
         for mode in Mode::ALL[lowest.index()..=native.index()].iter().copied() {
             let mut entries = std::mem::take(&mut instruments.get_mut(number).entries[mode.index()]);
             let instrument = instruments.get(number);
-            // A tick that was just stored serves all these modes, so it is the newest value.
-            if let (false, Some(value)) = (entries.is_empty(), instrument.last.newest(mode)) {
-                let mut built: [Option<Chunk>; 2] = [None; 2];
-                for entry in &mut entries {
-                    let reader = readers.get_mut(entry.reader);
-                    match next_step(entry, reader.paused, arrival.mono_ns) {
-                        Step::Replace(State::Parked) => stats.parked += 1,
-                        Step::Replace(_) => stats.conflated += 1,
-                        Step::Park => reader.parked.push((number, mode)),
-                        Step::Wait => {
-                            deadlines.add(entry.next_ns, Pending { instrument: number, mode, reader: entry.reader });
-                        }
-                        Step::Send => {
-                            let format = reader.format;
-                            let chunk = *built[format as usize].get_or_insert_with(|| {
-                                turn.build(format, &parts(instrument, brokers, mode, value, false))
-                            });
-                            turn.queue(entry.reader, reader, chunk, stats);
-                        }
+            let parts = parts(instrument, brokers, mode, payload, found.reserved_keys);
+            let mut built: [Option<Chunk>; 2] = [None; 2];
+            for entry in &mut entries {
+                let reader = readers.get_mut(entry.reader);
+                match next_step(entry, reader.paused, arrival.mono_ns) {
+                    Step::Replace(State::Parked) => stats.parked += 1,
+                    Step::Replace(_) => stats.conflated += 1,
+                    Step::Park => reader.parked.push((number, mode)),
+                    Step::Wait => {
+                        deadlines.add(entry.next_ns, Pending { instrument: number, mode, reader: entry.reader });
+                    }
+                    Step::Send => {
+                        let format = reader.format;
+                        let chunk = *built[format as usize].get_or_insert_with(|| turn.build(format, &parts));
+                        turn.queue(entry.reader, reader, chunk, stats);
                     }
                 }
             }
@@ -312,7 +314,10 @@ impl Engine {
         let instrument = instruments.get(number);
         let Some(value) = instrument.last.newest(mode) else { return };
         let format = reader.format;
-        let chunk = cache.get(number, mode, format, || turn.build(format, &parts(instrument, brokers, mode, value, false)));
+        let chunk = cache.get(number, mode, format, || {
+            let text = value.payload.text();
+            turn.build(format, &parts(instrument, brokers, mode, &text, value.reserved_keys))
+        });
         turn.queue(reader_number, reader, chunk, stats);
         stats.trailing += 1;
     }
@@ -451,7 +456,9 @@ impl Engine {
         entry.sent(now_ns);
         let instrument = instruments.get(instrument);
         let Some(value) = instrument.last.newest(mode) else { return false };
-        let chunk = turn.build(reader.format, &parts(instrument, brokers, mode, value, true));
+        let text = value.payload.text();
+        let parts = Parts { snapshot: true, ..parts(instrument, brokers, mode, &text, value.reserved_keys) };
+        let chunk = turn.build(reader.format, &parts);
         turn.queue(number, reader, chunk, stats);
         stats.snapshots += 1;
         true

@@ -1,6 +1,7 @@
 //! Last known values of one instrument, by the mode the tick came in.
 
 use crate::fixed::Price;
+use crate::pack::Kept;
 use crate::topic::Mode;
 
 /// When a tick reached this process.
@@ -15,8 +16,8 @@ pub struct Arrival {
 /// One tick as it was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
-    /// The publisher's JSON object, byte for byte.
-    pub payload: Vec<u8>,
+    /// The publisher's JSON object.
+    pub payload: Kept,
     /// When it came.
     pub arrival: Arrival,
     /// Its last traded price; a Depth tick may have none.
@@ -55,14 +56,10 @@ impl LastValues {
         }
         match &mut self.slots[native.index()] {
             Some(value) => {
-                value.payload.clear();
-                // One large payload does not keep its room for ever.
-                value.payload.shrink_to(payload.len() * 2 + 256);
-                value.payload.reserve_exact(payload.len());
-                value.payload.extend_from_slice(payload);
+                value.payload.set(payload);
                 (value.arrival, value.ltp, value.reserved_keys, value.order) = (arrival, ltp, reserved_keys, order);
             }
-            empty => *empty = Some(Box::new(Value { payload: payload.to_vec(), arrival, ltp, reserved_keys, order })),
+            empty => *empty = Some(Box::new(Value { payload: Kept::new(payload), arrival, ltp, reserved_keys, order })),
         }
     }
 
@@ -97,7 +94,7 @@ impl LastValues {
 
     /// Bytes on the heap, for the memory metric.
     pub fn heap_bytes(&self) -> usize {
-        self.slots.iter().flatten().map(|v| size_of::<Value>() + v.payload.capacity()).sum()
+        self.slots.iter().flatten().map(|v| size_of::<Value>() + v.payload.heap_bytes()).sum()
     }
 }
 
@@ -113,8 +110,9 @@ mod tests {
         last
     }
 
-    fn text(last: &LastValues, mode: Mode) -> Option<&str> {
-        last.newest(mode).map(|v| std::str::from_utf8(&v.payload).expect("UTF-8"))
+    fn text(last: &LastValues, mode: Mode) -> Option<&'static str> {
+        let text = |v: &Value| String::from_utf8(v.payload.text().into_owned()).expect("UTF-8");
+        last.newest(mode).map(|v| &*text(v).leak())
     }
 
     #[test]

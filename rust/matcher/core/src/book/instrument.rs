@@ -56,7 +56,7 @@ impl Instrument {
         self.store(mode, payload, found, arrival_ns);
         for (mode, value) in kept.into_iter().rev() {
             if let Some(Value { payload, arrival, ltp, reserved_keys, .. }) = value {
-                self.last.store(mode, &payload, arrival, ltp, reserved_keys);
+                self.last.store(mode, &payload.text(), arrival, ltp, reserved_keys);
             }
         }
     }

@@ -193,7 +193,7 @@ fn a_quote_outside_its_own_day_fills_nothing_and_is_no_price() {
         assert_eq!(bench.tick(stale), [], "{stale}");
     }
     assert_eq!(bench.0.quote("NSE", "SBIN").map(|quote| quote.ltp), Some(price("100")));
-    assert_eq!(bench.0.last_value("NSE", "SBIN", Mode::Depth).map(|value| &*value.payload), Some(&br#"{"ltp":0}"#[..]));
+    assert_eq!(bench.0.last_value("NSE", "SBIN", Mode::Depth).map(|value| value.payload.text()), Some(br#"{"ltp":0}"#[..].into()));
     assert_eq!((bench.0.stats().stale, bench.0.stats().no_price), (3, 1));
     assert_eq!(bench.tick(r#"{"ltp":95,"low":95,"high":95}"#), [fill(1, "99")], "the range is inclusive");
     bench.enter(order(2, Side::Sell, limit("96"))).expect("rests");
@@ -217,7 +217,7 @@ fn an_older_replay_outdates_nothing() {
     bench.0.ingest(b"NSE_SBIN_LTP", br#"{"ltp":98}"#, 90, Source::Live);
     bench.0.ingest(b"NSE_SBIN_DEPTH", br#"{"ltp":97,"bid":1}"#, 80, Source::Replay);
     assert_eq!(bench.0.quote("NSE", "SBIN").map(|quote| quote.ltp), Some(price("98")));
-    let payload = |mode| bench.0.last_value("NSE", "SBIN", mode).map(|value| value.payload.clone());
+    let payload = |mode| bench.0.last_value("NSE", "SBIN", mode).map(|value| value.payload.text().into_owned());
     assert_eq!(payload(Mode::Ltp), Some(br#"{"ltp":98}"#.to_vec()));
     assert_eq!(payload(Mode::Quote), Some(br#"{"ltp":97,"bid":1}"#.to_vec()));
     bench.0.ingest(b"NSE_SBIN_LTP", br#"{"ltp":96}"#, 80, Source::Replay);
