@@ -30,7 +30,14 @@ pub struct Engine {
 }
 
 impl Engine {
-    fn take_message(&mut self, py: Python<'_>, topic: &[u8], payload: &[u8], arrival: Arrival, broker: u16) -> PyResult<&'static str> {
+    fn take_message(
+        &mut self,
+        py: Python<'_>,
+        topic: &[u8],
+        payload: &[u8],
+        arrival: Arrival,
+        broker: u16,
+    ) -> PyResult<&'static str> {
         Ok(match self.core.ingest(topic, payload, arrival, broker) {
             Outcome::Tick(tick) => {
                 if tick.publish != 0 {
@@ -77,7 +84,13 @@ impl Engine {
     /// An engine whose bus ticks are said to come from `broker`.
     #[new]
     #[pyo3(signature = (broker = "bus", *, symbols_per_reader = 3_000, instruments = 250_000, payload = 65_536, values = 268_435_456))]
-    fn new(broker: &str, symbols_per_reader: usize, instruments: usize, payload: usize, values: usize) -> PyResult<Self> {
+    fn new(
+        broker: &str,
+        symbols_per_reader: usize,
+        instruments: usize,
+        payload: usize,
+        values: usize,
+    ) -> PyResult<Self> {
         if !broker.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
             return Err(PyValueError::new_err(format!("broker is {broker:?}; letters, digits, _ and - are allowed")));
         }
@@ -95,7 +108,15 @@ impl Engine {
 
     /// Takes one message; says what it was: tick, orders, invalidate, private, unknown or dropped.
     #[pyo3(signature = (topic, payload, mono_ns, unix_ns = None, feed = None))]
-    fn ingest(&mut self, py: Python<'_>, topic: &[u8], payload: &[u8], mono_ns: u64, unix_ns: Option<u64>, feed: Option<&str>) -> PyResult<&'static str> {
+    fn ingest(
+        &mut self,
+        py: Python<'_>,
+        topic: &[u8],
+        payload: &[u8],
+        mono_ns: u64,
+        unix_ns: Option<u64>,
+        feed: Option<&str>,
+    ) -> PyResult<&'static str> {
         let broker = feed.map_or(0, |name| self.core.broker(name));
         let arrival = Arrival { mono_ns, unix_ns: unix_ns.unwrap_or(mono_ns) };
         self.take_message(py, topic, payload, arrival, broker)
@@ -135,7 +156,8 @@ impl Engine {
             let strange = kind == "unknown" && !others.iter().any(|(known, _, _)| *known == "unknown");
             if strange || matches!(kind, "orders" | "invalidate") {
                 // A stranger's payload is nobody's business; its topic is shown cut.
-                let shown = if kind == "unknown" { &topic.bytes()[..topic.bytes().len().min(64)] } else { topic.bytes() };
+                let shown =
+                    if kind == "unknown" { &topic.bytes()[..topic.bytes().len().min(64)] } else { topic.bytes() };
                 let body = if kind == "unknown" { &[] } else { payload.bytes() };
                 others.push((kind, PyBytes::new(py, shown).unbind(), PyBytes::new(py, body).unbind()));
             }
@@ -218,7 +240,13 @@ impl Engine {
     }
 
     /// The rows of the subscribe answer, JSON text.
-    fn answer<'py>(&self, py: Python<'py>, taken: &Subscriptions, depth: u32, failed: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyBytes>> {
+    fn answer<'py>(
+        &self,
+        py: Python<'py>,
+        taken: &Subscriptions,
+        depth: u32,
+        failed: &Bound<'py, PyDict>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
         taken.answer(py, &self.core, depth, failed)
     }
 
@@ -267,7 +295,13 @@ impl Engine {
     }
 
     /// The newest payload that serves a mode.
-    fn last_value<'py>(&self, py: Python<'py>, exchange: &str, symbol: &str, mode: u8) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    fn last_value<'py>(
+        &self,
+        py: Python<'py>,
+        exchange: &str,
+        symbol: &str,
+        mode: u8,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let mode = subscriptions::mode(mode)?;
         let found = topic::exchange_id(exchange).and_then(|exchange| self.core.instruments().find(exchange, symbol));
         let value = found.and_then(|number| self.core.instrument(number).last.newest(mode));

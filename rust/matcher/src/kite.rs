@@ -16,17 +16,13 @@ type Message<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 impl KiteDecoder {
     #[new]
     fn new() -> Self {
-        Self {
-            inner: kite::KiteDecoder::new(),
-        }
+        Self { inner: kite::KiteDecoder::new() }
     }
 
     /// Replaces the token table by `(token, exchange, symbol)` rows.
     fn set_instruments(&mut self, instruments: Vec<(u32, String, String)>) {
         let rows = instruments.iter();
-        self.inner.set_instruments(
-            rows.map(|(token, exchange, symbol)| (*token, exchange.as_str(), symbol.as_str())),
-        );
+        self.inner.set_instruments(rows.map(|(token, exchange, symbol)| (*token, exchange.as_str(), symbol.as_str())));
     }
 
     /// The `(topic, payload)` pairs of a frame; `now_ms` where the broker sent no time.
@@ -47,16 +43,8 @@ impl KiteDecoder {
 
     /// Counters since the start, by name.
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let Counters {
-            frames,
-            heartbeats,
-            packets,
-            unknown_length,
-            truncated,
-            trailing,
-            unknown_token,
-            published,
-        } = self.inner.counters();
+        let Counters { frames, heartbeats, packets, unknown_length, truncated, trailing, unknown_token, published } =
+            self.inner.counters();
         let dict = PyDict::new(py);
         for (name, value) in [
             ("frames", frames),
@@ -116,11 +104,7 @@ fn add_depth<'py>(py: Python<'py>, dict: &Bound<'py, PyDict>, tick: &KiteTick) -
     dict.set_item("depth", sides)
 }
 
-fn level_list<'py>(
-    py: Python<'py>,
-    tick: &KiteTick,
-    levels: &[Level],
-) -> PyResult<Bound<'py, PyList>> {
+fn level_list<'py>(py: Python<'py>, tick: &KiteTick, levels: &[Level]) -> PyResult<Bound<'py, PyList>> {
     let list = PyList::empty(py);
     for level in levels {
         let dict = PyDict::new(py);

@@ -24,44 +24,23 @@ impl Simulator {
     fn new(py: Python<'_>, seed: u64, rows: Vec<Row>) -> PyResult<Self> {
         let specs = rows.iter().map(spec).collect::<PyResult<Vec<_>>>()?;
         let core = core::Simulator::new(seed, &specs).map_err(PyValueError::new_err)?;
-        let topic = |name: &str, mode: Mode| {
-            PyBytes::new(py, format!("{name}_{}", mode.segment()).as_bytes()).unbind()
-        };
-        let topics = rows
-            .iter()
-            .map(|row| Mode::ALL.map(|mode| topic(&row.0, mode)))
-            .collect();
-        Ok(Simulator {
-            core,
-            topics,
-            modes: vec![None; rows.len()],
-            buffer: Vec::with_capacity(1024),
-        })
+        let topic = |name: &str, mode: Mode| PyBytes::new(py, format!("{name}_{}", mode.segment()).as_bytes()).unbind();
+        let topics = rows.iter().map(|row| Mode::ALL.map(|mode| topic(&row.0, mode))).collect();
+        Ok(Simulator { core, topics, modes: vec![None; rows.len()], buffer: Vec::with_capacity(1024) })
     }
 
     /// Sets the mode (1 to 3, 0 for none) in which instrument `index` is handed out.
     fn subscribe(&mut self, index: usize, mode: u8) -> PyResult<()> {
-        let slot = self
-            .modes
-            .get_mut(index)
-            .ok_or_else(|| PyIndexError::new_err(index))?;
+        let slot = self.modes.get_mut(index).ok_or_else(|| PyIndexError::new_err(index))?;
         *slot = match mode {
             0 => None,
-            number => Some(
-                Mode::from_number(number)
-                    .ok_or_else(|| PyValueError::new_err("mode must be 0 to 3"))?,
-            ),
+            number => Some(Mode::from_number(number).ok_or_else(|| PyValueError::new_err("mode must be 0 to 3"))?),
         };
         Ok(())
     }
 
     /// Lets `count` trades happen at `now_ms`; returns the subscribed ones as `(topic, payload)`.
-    fn advance<'py>(
-        &mut self,
-        py: Python<'py>,
-        count: usize,
-        now_ms: u64,
-    ) -> PyResult<Bound<'py, PyList>> {
+    fn advance<'py>(&mut self, py: Python<'py>, count: usize, now_ms: u64) -> PyResult<Bound<'py, PyList>> {
         let ticks = PyList::empty(py);
         for _ in 0..count {
             let Some(index) = self.core.advance(now_ms) else {
@@ -75,12 +54,7 @@ impl Simulator {
     }
 
     /// The present state of instrument `index` as `(topic, payload)`, or None where it is not subscribed.
-    fn current<'py>(
-        &mut self,
-        py: Python<'py>,
-        index: usize,
-        now_ms: u64,
-    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    fn current<'py>(&mut self, py: Python<'py>, index: usize, now_ms: u64) -> PyResult<Option<Bound<'py, PyTuple>>> {
         if index >= self.modes.len() {
             return Err(PyIndexError::new_err(index));
         }
@@ -93,56 +67,29 @@ impl Simulator {
 }
 
 impl Simulator {
-    fn tick<'py>(
-        &mut self,
-        py: Python<'py>,
-        index: usize,
-        now_ms: u64,
-    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let (Some(mode), Some(instrument)) = (self.modes[index], self.core.instrument(index))
-        else {
+    fn tick<'py>(&mut self, py: Python<'py>, index: usize, now_ms: u64) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let (Some(mode), Some(instrument)) = (self.modes[index], self.core.instrument(index)) else {
             return Ok(None);
         };
         self.buffer.clear();
         write_tick(instrument, mode, now_ms, &mut self.buffer);
         let topic = self.topics[index][mode.index()].bind(py).clone();
-        Ok(Some(PyTuple::new(
-            py,
-            [topic, PyBytes::new(py, &self.buffer)],
-        )?))
+        Ok(Some(PyTuple::new(py, [topic, PyBytes::new(py, &self.buffer)])?))
     }
 }
 
 fn spec(row: &Row) -> PyResult<Spec> {
     let (name, decimals, tick, lot, traded, kind, a, b, c) = row;
-    let underlying = || {
-        usize::try_from(*a).map_err(|_| PyValueError::new_err(format!("{name}: underlying {a}")))
-    };
+    let underlying = || usize::try_from(*a).map_err(|_| PyValueError::new_err(format!("{name}: underlying {a}")));
     let motion = match kind.as_str() {
         "walk" => Motion::Walk { close: *a },
-        "future" => Motion::Future {
-            underlying: underlying()?,
-            carry_ppm: *b,
-        },
-        "call" | "put" => Motion::Option {
-            underlying: underlying()?,
-            strike: *b,
-            call: kind == "call",
-            time_ppm: *c,
-        },
+        "future" => Motion::Future { underlying: underlying()?, carry_ppm: *b },
+        "call" | "put" => Motion::Option { underlying: underlying()?, strike: *b, call: kind == "call", time_ppm: *c },
         _ => {
-            return Err(PyValueError::new_err(format!(
-                "{name}: kind {kind:?} is not walk, future, call or put"
-            )));
+            return Err(PyValueError::new_err(format!("{name}: kind {kind:?} is not walk, future, call or put")));
         }
     };
-    Ok(Spec {
-        decimals: *decimals,
-        tick: *tick,
-        lot: *lot,
-        traded: *traded,
-        motion,
-    })
+    Ok(Spec { decimals: *decimals, tick: *tick, lot: *lot, traded: *traded, motion })
 }
 
 /// Adds the class to the module.

@@ -42,7 +42,8 @@ pub fn named(core: &Core, instrument: u32, mode: Mode) -> Named {
 impl Subscriptions {
     /// Subscribes all rows.
     pub fn take(core: &mut Core, reader: u32, rows: &[Row], window_ms: u32) -> PyResult<Self> {
-        let mut taken = Subscriptions { reader, rows: Vec::with_capacity(rows.len()), first: Vec::new(), refused: Vec::new() };
+        let mut taken =
+            Subscriptions { reader, rows: Vec::with_capacity(rows.len()), first: Vec::new(), refused: Vec::new() };
         for (at, (exchange, symbol, number)) in rows.iter().enumerate() {
             let mode = mode(*number)?;
             match core.subscribe(reader, exchange, symbol, mode, window_ms) {
@@ -76,7 +77,13 @@ impl Subscriptions {
     }
 
     /// The rows of the answer as JSON text: `failed` holds the text of rows that failed, by index.
-    pub fn answer<'py>(&self, py: Python<'py>, core: &Core, depth: u32, failed: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyBytes>> {
+    pub fn answer<'py>(
+        &self,
+        py: Python<'py>,
+        core: &Core,
+        depth: u32,
+        failed: &Bound<'py, PyDict>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
         let mut out = Vec::with_capacity(self.rows.len() * 112 + 2);
         out.push(b'[');
         for (at, row) in self.rows.iter().enumerate() {
@@ -85,9 +92,18 @@ impl Subscriptions {
             }
             if let Some((instrument, mode)) = row {
                 let known = core.instrument(*instrument);
-                answer::push_success(&mut out, known.exchange, &known.symbol, *mode, depth, core.broker_name(known.broker));
+                answer::push_success(
+                    &mut out,
+                    known.exchange,
+                    &known.symbol,
+                    *mode,
+                    depth,
+                    core.broker_name(known.broker),
+                );
             } else {
-                let text = failed.get_item(at)?.ok_or_else(|| PyValueError::new_err(format!("no text for failed row {at}")))?;
+                let text = failed
+                    .get_item(at)?
+                    .ok_or_else(|| PyValueError::new_err(format!("no text for failed row {at}")))?;
                 out.extend_from_slice(text.cast::<PyBytes>()?.as_bytes());
             }
         }

@@ -57,18 +57,20 @@ impl ZmqSocket {
                 msg_init: std::mem::transmute::<usize, OfMessage>(address("zmq_msg_init")?),
                 msg_close: std::mem::transmute::<usize, OfMessage>(address("zmq_msg_close")?),
                 msg_more: std::mem::transmute::<usize, OfMessage>(address("zmq_msg_more")?),
-                msg_recv: std::mem::transmute::<usize, unsafe extern "C" fn(*mut RawMessage, *mut c_void, c_int) -> c_int>(
-                    address("zmq_msg_recv")?,
-                ),
+                msg_recv: std::mem::transmute::<
+                    usize,
+                    unsafe extern "C" fn(*mut RawMessage, *mut c_void, c_int) -> c_int,
+                >(address("zmq_msg_recv")?),
                 msg_data: std::mem::transmute::<usize, unsafe extern "C" fn(*mut RawMessage) -> *mut c_void>(address(
                     "zmq_msg_data",
                 )?),
                 msg_size: std::mem::transmute::<usize, unsafe extern "C" fn(*const RawMessage) -> usize>(address(
                     "zmq_msg_size",
                 )?),
-                send: std::mem::transmute::<usize, unsafe extern "C" fn(*mut c_void, *const c_void, usize, c_int) -> c_int>(
-                    address("zmq_send")?,
-                ),
+                send: std::mem::transmute::<
+                    usize,
+                    unsafe extern "C" fn(*mut c_void, *const c_void, usize, c_int) -> c_int,
+                >(address("zmq_send")?),
                 errno: std::mem::transmute::<usize, unsafe extern "C" fn() -> c_int>(address("zmq_errno")?),
             }
         };

@@ -379,7 +379,9 @@ impl Engine {
                 Mode::ALL.into_iter().filter(|mode| places[mode.index()].is_some()).map(|mode| (*instrument, mode))
             })
             .collect();
-        held.into_iter().filter(|(instrument, mode)| self.unsubscribe(number, *instrument, *mode) == Some(true)).collect()
+        held.into_iter()
+            .filter(|(instrument, mode)| self.unsubscribe(number, *instrument, *mode) == Some(true))
+            .collect()
     }
 
     /// Subscribes a reader, or changes the window of a subscription it has. `window_ms` 0 turns conflation off.

@@ -29,8 +29,10 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         any::<bool>().prop_map(Step::Open),
         reader.clone().prop_map(Step::Close),
-        (row.clone(), prop_oneof![Just(0_u32), Just(5), Just(50)]).prop_map(|((r, s, m), w)| Step::Subscribe(r, s, m, w)),
-        (row.clone(), prop_oneof![Just(0_u32), Just(5), Just(50)]).prop_map(|((r, s, m), w)| Step::Subscribe(r, s, m, w)),
+        (row.clone(), prop_oneof![Just(0_u32), Just(5), Just(50)])
+            .prop_map(|((r, s, m), w)| Step::Subscribe(r, s, m, w)),
+        (row.clone(), prop_oneof![Just(0_u32), Just(5), Just(50)])
+            .prop_map(|((r, s, m), w)| Step::Subscribe(r, s, m, w)),
         row.clone().prop_map(|(r, s, m)| Step::Unsubscribe(r, s, m)),
         reader.clone().prop_map(Step::UnsubscribeAll),
         row.prop_map(|(r, s, m)| Step::Snapshot(r, s, m)),

@@ -73,7 +73,8 @@ fn window_zero_sends_everything_in_order() {
 #[test]
 fn modes_nest_downwards_only() {
     let mut engine = engine();
-    let (l, q, d) = (reader(&mut engine, Mode::Ltp, 0), reader(&mut engine, Mode::Quote, 0), reader(&mut engine, Mode::Depth, 0));
+    let (l, q, d) =
+        (reader(&mut engine, Mode::Ltp, 0), reader(&mut engine, Mode::Quote, 0), reader(&mut engine, Mode::Depth, 0));
     tick(&mut engine, "NSE_SBIN_LTP", 1, 1);
     assert_eq!(taken(&mut engine), [(l, 1)]);
     tick(&mut engine, "NSE_SBIN_QUOTE", 2, 2);

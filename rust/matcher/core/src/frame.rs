@@ -41,7 +41,8 @@ pub fn push(out: &mut Vec<u8>, format: Format, parts: &Parts<'_>) {
 }
 
 fn push_nested(out: &mut Vec<u8>, parts: &Parts<'_>) {
-    const MODES: [&str; 3] = ["\",\"mode\":1,\"broker\":\"", "\",\"mode\":2,\"broker\":\"", "\",\"mode\":3,\"broker\":\""];
+    const MODES: [&str; 3] =
+        ["\",\"mode\":1,\"broker\":\"", "\",\"mode\":2,\"broker\":\"", "\",\"mode\":3,\"broker\":\""];
     let pieces: [&[u8]; 9] = [
         b"{\"type\":\"market_data\",\"symbol\":\"",
         parts.symbol.as_bytes(),
@@ -139,7 +140,10 @@ mod tests {
 
     #[test]
     fn flat() {
-        assert_eq!(built(Format::Flat, r#" {"ltp":1} "#, false, false), r#"{"symbol":"SBIN","exchange":"NSE","ltp":1}"#);
+        assert_eq!(
+            built(Format::Flat, r#" {"ltp":1} "#, false, false),
+            r#"{"symbol":"SBIN","exchange":"NSE","ltp":1}"#
+        );
         assert_eq!(
             built(Format::Flat, r#"{"mode":9,"ltp":1}"#, true, true),
             r#"{"symbol":"SBIN","exchange":"NSE","snapshot":true,"ltp":1}"#

@@ -180,10 +180,7 @@ mod tests {
             object.str("e", "x\"y\\\n");
             object.end();
         });
-        assert_eq!(
-            text,
-            r#"{"a":1,"b":-2,"c":10.5,"d":0.5,"e":"x\"y\\\u000a"}"#
-        );
+        assert_eq!(text, r#"{"a":1,"b":-2,"c":10.5,"d":0.5,"e":"x\"y\\\u000a"}"#);
         assert_eq!(written(|out| Object::begin(out).end()), "{}");
     }
 

@@ -82,9 +82,7 @@ impl KiteDecoder {
     pub fn set_instruments<'a>(&mut self, rows: impl IntoIterator<Item = (u32, &'a str, &'a str)>) {
         self.instruments = rows
             .into_iter()
-            .map(|(token, exchange, symbol)| {
-                (token, format!("{exchange}_{symbol}_").into_bytes().into())
-            })
+            .map(|(token, exchange, symbol)| (token, format!("{exchange}_{symbol}_").into_bytes().into()))
             .collect();
     }
 
@@ -102,12 +100,7 @@ impl KiteDecoder {
     ///
     /// `now_ms` (Unix ms) is the `timestamp` of packets that carry no exchange time.
     pub fn decode(&mut self, frame: &[u8], now_ms: i64, mut each: impl FnMut(&[u8], &[u8])) {
-        let Self {
-            instruments,
-            counters,
-            topic,
-            payload,
-        } = self;
+        let Self { instruments, counters, topic, payload } = self;
         walk(frame, counters, |tick, counters| {
             let Some(prefix) = instruments.get(&tick.token) else {
                 counters.unknown_token += 1;

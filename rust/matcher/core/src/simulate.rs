@@ -136,12 +136,7 @@ impl Simulator {
         }
         let order: Vec<u32> = (0..specs.len() as u32).collect();
         let next = order.len();
-        Ok(Simulator {
-            rng,
-            instruments,
-            order,
-            next,
-        })
+        Ok(Simulator { rng, instruments, order, next })
     }
 
     /// How many instruments there are.
@@ -195,22 +190,14 @@ impl Simulator {
 
 fn check(spec: &Spec, before: &[Instrument]) -> Result<(), String> {
     if spec.tick <= 0 || spec.lot == 0 || spec.decimals > 8 {
-        return Err(format!(
-            "tick {}, lot {}, decimals {}",
-            spec.tick, spec.lot, spec.decimals
-        ));
+        return Err(format!("tick {}, lot {}, decimals {}", spec.tick, spec.lot, spec.decimals));
     }
     let underlying = match spec.motion {
-        Motion::Walk { close }
-            if close >= 2 * FLOOR_TICKS * spec.tick && close % spec.tick == 0 =>
-        {
+        Motion::Walk { close } if close >= 2 * FLOOR_TICKS * spec.tick && close % spec.tick == 0 => {
             return Ok(());
         }
         Motion::Walk { close } => {
-            return Err(format!(
-                "close {close} is off the grid of {} or too low",
-                spec.tick
-            ));
+            return Err(format!("close {close} is off the grid of {} or too low", spec.tick));
         }
         Motion::Future { underlying, .. } | Motion::Option { underlying, .. } => underlying,
     };
@@ -228,21 +215,11 @@ fn open(spec: &Spec, before: &[Instrument], rng: &mut Rng) -> Instrument {
             (close, at_least_floor(close + gap, spec.tick))
         }
         _ => (
-            at_least_floor(
-                derived(spec, before, |underlying| underlying.close),
-                spec.tick,
-            ),
-            at_least_floor(
-                derived(spec, before, |underlying| underlying.open),
-                spec.tick,
-            ),
+            at_least_floor(derived(spec, before, |underlying| underlying.close), spec.tick),
+            at_least_floor(derived(spec, before, |underlying| underlying.open), spec.tick),
         ),
     };
-    let volume = if spec.traded {
-        spec.lot * (1_000 + rng.below(20_000))
-    } else {
-        0
-    };
+    let volume = if spec.traded { spec.lot * (1_000 + rng.below(20_000)) } else { 0 };
     let is_derivative = !matches!(spec.motion, Motion::Walk { .. }) || spec.lot > 1;
     Instrument {
         spec: *spec,
@@ -257,11 +234,7 @@ fn open(spec: &Spec, before: &[Instrument], rng: &mut Rng) -> Instrument {
         value: volume as u128 * open as u128,
         buy_lots: 5_000 + rng.below(20_000),
         sell_lots: 5_000 + rng.below(20_000),
-        oi: if spec.traded && is_derivative {
-            spec.lot * (10_000 + rng.below(100_000))
-        } else {
-            0
-        },
+        oi: if spec.traded && is_derivative { spec.lot * (10_000 + rng.below(100_000)) } else { 0 },
         book: rng.next_u64(),
     }
 }
@@ -269,11 +242,7 @@ fn open(spec: &Spec, before: &[Instrument], rng: &mut Rng) -> Instrument {
 fn walk(ltp: i64, close: i64, tick: i64, rng: &mut Rng) -> i64 {
     let step = rng.around((ltp / STEP_PART / tick).max(1));
     let away = (ltp - close) / tick;
-    let pull = if rng.below(PULL) < away.unsigned_abs() {
-        -away.signum()
-    } else {
-        0
-    };
+    let pull = if rng.below(PULL) < away.unsigned_abs() { -away.signum() } else { 0 };
     let band = close / BAND_PART / tick * tick;
     let moved = (ltp + (step + pull) * tick).clamp(close - band, close + band);
     at_least_floor(moved, tick)
@@ -286,26 +255,14 @@ fn at_least_floor(price: i64, tick: i64) -> i64 {
 fn derived(spec: &Spec, before: &[Instrument], price_of: impl Fn(&Instrument) -> i64) -> i64 {
     let fair = match spec.motion {
         Motion::Walk { close } => close,
-        Motion::Future {
-            underlying,
-            carry_ppm,
-        } => {
+        Motion::Future { underlying, carry_ppm } => {
             let spot = price_of(&before[underlying]);
             spot + (i128::from(spot) * i128::from(carry_ppm) / 1_000_000) as i64
         }
-        Motion::Option {
-            underlying,
-            strike,
-            call,
-            time_ppm,
-        } => {
+        Motion::Option { underlying, strike, call, time_ppm } => {
             let base = &before[underlying];
             let distance = price_of(base) - strike;
-            option_value(
-                base.close,
-                if call { distance } else { -distance },
-                time_ppm,
-            )
+            option_value(base.close, if call { distance } else { -distance }, time_ppm)
         }
     };
     (fair + spec.tick / 2).div_euclid(spec.tick) * spec.tick
@@ -337,9 +294,7 @@ fn trade(this: &mut Instrument, ltp: i64, now_ms: u64, rng: &mut Rng) {
     this.buy_lots = drift(this.buy_lots, (bits >> 10) & 63);
     this.sell_lots = drift(this.sell_lots, (bits >> 16) & 63);
     if this.oi > 0 {
-        this.oi = (this.oi + ((bits >> 22) & 15) * this.spec.lot)
-            .saturating_sub(7 * this.spec.lot)
-            .max(this.spec.lot);
+        this.oi = (this.oi + ((bits >> 22) & 15) * this.spec.lot).saturating_sub(7 * this.spec.lot).max(this.spec.lot);
     }
 }
 

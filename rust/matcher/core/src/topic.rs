@@ -146,7 +146,8 @@ fn market(head: &str, mode: Mode) -> Option<Topic<'_>> {
     }
     let (broker, rest) = head.split_once('_')?;
     let (exchange, symbol) = split_exchange(rest)?;
-    let fits = !broker.is_empty() && broker.len() <= 32 && broker.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let fits =
+        !broker.is_empty() && broker.len() <= 32 && broker.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if !fits {
         return None;
     }
@@ -201,7 +202,9 @@ mod tests {
 
     #[test]
     fn malformed_topics() {
-        for topic in ["NSE_LTP", "NSE_INDEX_LTP", "NSE__LTP", "NSE_SBIN_TICK", "NSE_A\u{7}_LTP", "x_y_LTP", "_NSE_SBIN_LTP"] {
+        for topic in
+            ["NSE_LTP", "NSE_INDEX_LTP", "NSE__LTP", "NSE_SBIN_TICK", "NSE_A\u{7}_LTP", "x_y_LTP", "_NSE_SBIN_LTP"]
+        {
             assert_eq!(classify(topic.as_bytes()), Kind::Malformed, "{topic}");
         }
         assert_eq!(classify(b"NSE_\xff_LTP"), Kind::Malformed);

@@ -193,7 +193,10 @@ fn a_quote_outside_its_own_day_fills_nothing_and_is_no_price() {
         assert_eq!(bench.tick(stale), [], "{stale}");
     }
     assert_eq!(bench.0.quote("NSE", "SBIN").map(|quote| quote.ltp), Some(price("100")));
-    assert_eq!(bench.0.last_value("NSE", "SBIN", Mode::Depth).map(|value| value.payload.text()), Some(br#"{"ltp":0}"#[..].into()));
+    assert_eq!(
+        bench.0.last_value("NSE", "SBIN", Mode::Depth).map(|value| value.payload.text()),
+        Some(br#"{"ltp":0}"#[..].into())
+    );
     assert_eq!((bench.0.stats().stale, bench.0.stats().no_price), (3, 1));
     assert_eq!(bench.tick(r#"{"ltp":95,"low":95,"high":95}"#), [fill(1, "99")], "the range is inclusive");
     bench.enter(order(2, Side::Sell, limit("96"))).expect("rests");

@@ -170,49 +170,25 @@ pub fn parse_packet(bytes: &[u8]) -> Option<KiteTick> {
         28 => (KiteMode::Quote, index(bytes, None)),
         32 => (KiteMode::Full, index(bytes, Some(u32_at(bytes, 28)))),
         44 => (KiteMode::Quote, Body::Quote(trade(bytes), ohlc(bytes))),
-        184 => (
-            KiteMode::Full,
-            Body::Full(trade(bytes), ohlc(bytes), depth(bytes)),
-        ),
+        184 => (KiteMode::Full, Body::Full(trade(bytes), ohlc(bytes), depth(bytes))),
         _ => return None,
     };
     let token = u32_at(bytes, 0);
-    Some(KiteTick {
-        token,
-        decimals: decimals(token),
-        mode,
-        ltp: u32_at(bytes, 4),
-        body,
-    })
+    Some(KiteTick { token, decimals: decimals(token), mode, ltp: u32_at(bytes, 4), body })
 }
 
 /// Callers have checked the packet's length; past its end is 0 all the same, never a panic.
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes
-        .get(at..)
-        .and_then(<[u8]>::first_chunk)
-        .map_or(0, |four| u32::from_be_bytes(*four))
+    bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |four| u32::from_be_bytes(*four))
 }
 
 fn index(bytes: &[u8], timestamp: Option<u32>) -> Body {
     // high, low, open, close here: not the order of the tradable packet
-    let ohlc = Ohlc {
-        high: u32_at(bytes, 8),
-        low: u32_at(bytes, 12),
-        open: u32_at(bytes, 16),
-        close: u32_at(bytes, 20),
-    };
+    let ohlc =
+        Ohlc { high: u32_at(bytes, 8), low: u32_at(bytes, 12), open: u32_at(bytes, 16), close: u32_at(bytes, 20) };
     let raw = u32_at(bytes, 24);
-    let change = if INDEX_CHANGE_SIGNED {
-        i64::from(raw.cast_signed())
-    } else {
-        i64::from(raw)
-    };
-    Body::Index {
-        ohlc,
-        change,
-        timestamp,
-    }
+    let change = if INDEX_CHANGE_SIGNED { i64::from(raw.cast_signed()) } else { i64::from(raw) };
+    Body::Index { ohlc, change, timestamp }
 }
 
 fn trade(bytes: &[u8]) -> Trade {
@@ -226,12 +202,7 @@ fn trade(bytes: &[u8]) -> Trade {
 }
 
 fn ohlc(bytes: &[u8]) -> Ohlc {
-    Ohlc {
-        open: u32_at(bytes, 28),
-        high: u32_at(bytes, 32),
-        low: u32_at(bytes, 36),
-        close: u32_at(bytes, 40),
-    }
+    Ohlc { open: u32_at(bytes, 28), high: u32_at(bytes, 32), low: u32_at(bytes, 36), close: u32_at(bytes, 40) }
 }
 
 fn depth(bytes: &[u8]) -> Depth {
@@ -249,9 +220,5 @@ fn depth(bytes: &[u8]) -> Depth {
 fn level(bytes: &[u8], at: usize) -> Level {
     // two bytes of orders, then two of padding: the high half of a u32
     let orders = (u32_at(bytes, at + 8) >> 16) as u16;
-    Level {
-        quantity: u32_at(bytes, at),
-        price: u32_at(bytes, at + 4),
-        orders,
-    }
+    Level { quantity: u32_at(bytes, at), price: u32_at(bytes, at + 4), orders }
 }

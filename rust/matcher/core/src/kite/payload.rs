@@ -23,12 +23,8 @@ pub(super) fn write(out: &mut Vec<u8>, tick: &KiteTick, now_ms: i64) {
     match &tick.body {
         Body::Full(_, _, depth) => full(&mut object, depth, tick.decimals),
         // a Depth holder of an index gets its ticks too; there is just nothing in the book
-        Body::Index {
-            timestamp: Some(_), ..
-        } => {
-            object
-                .key("depth")
-                .extend_from_slice(br#"{"buy":[],"sell":[]}"#);
+        Body::Index { timestamp: Some(_), .. } => {
+            object.key("depth").extend_from_slice(br#"{"buy":[],"sell":[]}"#);
         }
         Body::Ltp | Body::Index { .. } | Body::Quote(..) => {}
     }
@@ -48,22 +44,13 @@ fn quantities(object: &mut Object<'_>, trade: &Trade, decimals: u32) {
 }
 
 fn prices(object: &mut Object<'_>, tick: &KiteTick, ohlc: &Ohlc) {
-    for (key, price) in [
-        ("open", ohlc.open),
-        ("high", ohlc.high),
-        ("low", ohlc.low),
-        ("close", ohlc.close),
-    ] {
+    for (key, price) in [("open", ohlc.open), ("high", ohlc.high), ("low", ohlc.low), ("close", ohlc.close)] {
         object.scaled(key, i64::from(price), tick.decimals);
     }
     if ohlc.close != 0 {
         let change = i64::from(tick.ltp) - i64::from(ohlc.close);
         object.scaled("change", change, tick.decimals);
-        object.scaled(
-            "change_percent",
-            percent(change, ohlc.close),
-            PERCENT_DECIMALS,
-        );
+        object.scaled("change_percent", percent(change, ohlc.close), PERCENT_DECIMALS);
     }
 }
 

@@ -6,56 +6,24 @@ use serde_json::Value;
 const NOW: u64 = 1_767_600_000_000;
 
 fn walker(close: i64, tick: i64, decimals: u32) -> Spec {
-    Spec {
-        decimals,
-        tick,
-        lot: 1,
-        traded: true,
-        motion: Motion::Walk { close },
-    }
+    Spec { decimals, tick, lot: 1, traded: true, motion: Motion::Walk { close } }
 }
 
 fn option(strike: i64, call: bool) -> Spec {
-    let motion = Motion::Option {
-        underlying: 1,
-        strike,
-        call,
-        time_ppm: 15_000,
-    };
-    Spec {
-        decimals: 2,
-        tick: 5,
-        lot: 65,
-        traded: true,
-        motion,
-    }
+    let motion = Motion::Option { underlying: 1, strike, call, time_ppm: 15_000 };
+    Spec { decimals: 2, tick: 5, lot: 65, traded: true, motion }
 }
 
 fn universe() -> Vec<Spec> {
-    let future = Motion::Future {
-        underlying: 1,
-        carry_ppm: 4_000,
-    };
+    let future = Motion::Future { underlying: 1, carry_ppm: 4_000 };
     vec![
         walker(81_250, 5, 2),
-        Spec {
-            traded: false,
-            ..walker(2_420_000, 5, 2)
-        },
-        Spec {
-            decimals: 2,
-            tick: 10,
-            lot: 65,
-            traded: true,
-            motion: future,
-        },
+        Spec { traded: false, ..walker(2_420_000, 5, 2) },
+        Spec { decimals: 2, tick: 10, lot: 65, traded: true, motion: future },
         option(2_420_000, true),
         option(2_420_000, false),
         option(2_600_000, true),
-        Spec {
-            lot: 1_000,
-            ..walker(854_325, 25, 4)
-        },
+        Spec { lot: 1_000, ..walker(854_325, 25, 4) },
     ]
 }
 
@@ -65,12 +33,7 @@ fn market(seed: u64) -> Simulator {
 
 fn text(simulator: &Simulator, index: usize, mode: Mode) -> String {
     let mut out = Vec::new();
-    write_tick(
-        simulator.instrument(index).expect("known"),
-        mode,
-        NOW,
-        &mut out,
-    );
+    write_tick(simulator.instrument(index).expect("known"), mode, NOW, &mut out);
     String::from_utf8(out).expect("UTF-8")
 }
 
@@ -82,10 +45,7 @@ fn json(simulator: &Simulator, index: usize, mode: Mode) -> Value {
 fn the_generator_is_splitmix64() {
     // Published first outputs for seed 1234567.
     let mut rng = Rng::new(1_234_567);
-    assert_eq!(
-        [rng.next_u64(), rng.next_u64()],
-        [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]
-    );
+    assert_eq!([rng.next_u64(), rng.next_u64()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
 }
 
 #[test]
@@ -119,19 +79,10 @@ fn prices_keep_their_grid_order_and_band() {
         let index = simulator.advance(NOW + at).expect("instruments");
         let this = simulator.instrument(index).expect("known");
         assert_eq!(this.ltp % this.spec.tick, 0);
-        assert!(
-            this.low <= this.ltp
-                && this.ltp <= this.high
-                && this.low <= this.open
-                && this.open <= this.high
-        );
+        assert!(this.low <= this.ltp && this.ltp <= this.high && this.low <= this.open && this.open <= this.high);
         if let Motion::Walk { close } = this.spec.motion {
             assert!((this.ltp - close).abs() <= close / 10);
-            assert!(
-                (this.ltp - close).abs() <= close / 20,
-                "the pull home is too weak: {} {close}",
-                this.ltp
-            );
+            assert!((this.ltp - close).abs() <= close / 20, "the pull home is too weak: {} {close}", this.ltp);
         }
     }
 }
@@ -161,22 +112,15 @@ fn depth_is_ordered_around_the_price() {
         assert!(tick["bid"].as_f64() < Some(ltp) && Some(ltp) < tick["ask"].as_f64());
         let prices = |side: &str| -> Vec<f64> {
             let rows = tick["depth"][side].as_array().expect("levels");
-            assert!(
-                rows.iter()
-                    .all(|row| row["orders"].as_u64() <= row["quantity"].as_u64())
-            );
-            rows.iter()
-                .filter_map(|row| row["price"].as_f64())
-                .collect()
+            assert!(rows.iter().all(|row| row["orders"].as_u64() <= row["quantity"].as_u64()));
+            rows.iter().filter_map(|row| row["price"].as_f64()).collect()
         };
         let (buy, sell) = (prices("buy"), prices("sell"));
         assert!(buy.len() == 5 && sell.len() == 5);
         assert!(buy[4] > 0.0 && buy.windows(2).all(|pair| pair[0] > pair[1]));
         assert!(sell.windows(2).all(|pair| pair[0] < pair[1]));
         assert_eq!(tick["depth"]["buy"][0]["price"], tick["bid"]);
-        let sum: u64 = (0..5)
-            .filter_map(|at| tick["depth"]["buy"][at]["quantity"].as_u64())
-            .sum();
+        let sum: u64 = (0..5).filter_map(|at| tick["depth"]["buy"][at]["quantity"].as_u64()).sum();
         assert!(Some(sum) <= tick["total_buy_quantity"].as_u64());
     }
 }
@@ -184,10 +128,7 @@ fn depth_is_ordered_around_the_price() {
 #[test]
 fn volume_grows_by_the_traded_quantity() {
     let mut simulator = market(5);
-    let mut before: Vec<u64> = (0..7)
-        .filter_map(|at| simulator.instrument(at))
-        .map(|i| i.volume)
-        .collect();
+    let mut before: Vec<u64> = (0..7).filter_map(|at| simulator.instrument(at)).map(|i| i.volume).collect();
     for at in 0..2_000 {
         let index = simulator.advance(NOW + at).expect("instruments");
         let this = simulator.instrument(index).expect("known");
@@ -204,23 +145,13 @@ fn modes_nest_and_an_index_has_no_book() {
         simulator.advance(NOW);
     }
     let keys = |index, mode| -> Vec<String> {
-        json(&simulator, index, mode)
-            .as_object()
-            .expect("object")
-            .keys()
-            .cloned()
-            .collect()
+        json(&simulator, index, mode).as_object().expect("object").keys().cloned().collect()
     };
     assert_eq!(keys(0, Mode::Ltp), ["ltp", "ltt", "ltq", "timestamp"]);
     let quote = keys(0, Mode::Quote);
     assert!(quote.starts_with(&keys(0, Mode::Ltp)));
-    assert_eq!(
-        [quote, vec!["depth".to_owned()]].concat(),
-        keys(0, Mode::Depth)
-    );
-    let index: Vec<_> = "ltp ltt timestamp open high low close change change_percent depth"
-        .split(' ')
-        .collect();
+    assert_eq!([quote, vec!["depth".to_owned()]].concat(), keys(0, Mode::Depth));
+    let index: Vec<_> = "ltp ltt timestamp open high low close change change_percent depth".split(' ').collect();
     assert_eq!(keys(1, Mode::Depth), index);
     assert!(keys(2, Mode::Quote).contains(&"oi".to_owned()));
     assert!(!keys(0, Mode::Quote).contains(&"oi".to_owned()));
@@ -234,21 +165,12 @@ fn options_keep_parity_and_the_order_of_strikes() {
     }
     let spot = simulator.instrument(1).expect("index").ltp;
     let price = |index: usize| derived(&universe()[index], &simulator.instruments, |i| i.ltp);
-    assert!(
-        (price(3) - price(4) - (spot - 2_420_000)).abs() <= 10,
-        "put-call parity"
-    );
+    assert!((price(3) - price(4) - (spot - 2_420_000)).abs() <= 10, "put-call parity");
     assert!(price(5) < price(3));
     let at = |distance| option_value(2_400_000, distance, 15_000);
     assert_eq!(at(0), 36_000, "time value at the money");
-    assert!(
-        (at(1_000) - at(-1_000) - 1_000).abs() <= 1 && (at(500) - at(0) - 250).abs() <= 3,
-        "delta a half"
-    );
-    assert!(
-        at(-1_000_000) < 1_400 && at(1_000_000) - 1_000_000 < 1_400,
-        "far from the money"
-    );
+    assert!((at(1_000) - at(-1_000) - 1_000).abs() <= 1 && (at(500) - at(0) - 250).abs() <= 3, "delta a half");
+    assert!(at(-1_000_000) < 1_400 && at(1_000_000) - 1_000_000 < 1_400, "far from the money");
     assert!((price(2) - spot - spot / 250).abs() <= 10, "carry");
 }
 
@@ -257,38 +179,18 @@ fn change_is_exact() {
     let mut simulator = market(2);
     simulator.instruments[6].ltp = 854_575;
     let tick = text(&simulator, 6, Mode::Quote);
-    assert!(
-        tick.contains(r#""ltp":85.4575"#)
-            && tick.contains(r#""change":0.025,"change_percent":0.03"#),
-        "{tick}"
-    );
-    assert_eq!(
-        (rounded(-15, 10), rounded(15, 10), rounded(14, 10)),
-        (-2, 2, 1)
-    );
+    assert!(tick.contains(r#""ltp":85.4575"#) && tick.contains(r#""change":0.025,"change_percent":0.03"#), "{tick}");
+    assert_eq!((rounded(-15, 10), rounded(15, 10), rounded(14, 10)), (-2, 2, 1));
 }
 
 #[test]
 fn senseless_specs_are_refused_by_number() {
-    let refused = |spec| {
-        Simulator::new(1, &[walker(100_000, 5, 2), spec])
-            .err()
-            .expect("refused")
-    };
+    let refused = |spec| Simulator::new(1, &[walker(100_000, 5, 2), spec]).err().expect("refused");
     assert!(refused(walker(100_001, 5, 2)).starts_with("instrument 1: close 100001"));
     assert!(refused(walker(50, 5, 2)).contains("too low"));
     assert!(refused(walker(100_000, 0, 2)).contains("tick 0"));
     assert!(refused(option(100, true)).contains("underlying 1"));
-    let other = Motion::Future {
-        underlying: 0,
-        carry_ppm: 0,
-    };
-    assert!(
-        refused(Spec {
-            motion: other,
-            ..walker(1, 25, 4)
-        })
-        .contains("decimals")
-    );
+    let other = Motion::Future { underlying: 0, carry_ppm: 0 };
+    assert!(refused(Spec { motion: other, ..walker(1, 25, 4) }).contains("decimals"));
     assert_eq!(Simulator::new(1, &[]).expect("empty").advance(NOW), None);
 }

@@ -42,11 +42,7 @@ fn day(this: &Instrument, object: &mut Object<'_>) {
     object.scaled("close", this.close, decimals);
     let change = this.ltp - this.close;
     object.scaled("change", change, decimals);
-    object.scaled(
-        "change_percent",
-        rounded(i128::from(change) * 10_000, i128::from(this.close)),
-        2,
-    );
+    object.scaled("change_percent", rounded(i128::from(change) * 10_000, i128::from(this.close)), 2);
 }
 
 fn quantities(this: &Instrument, book: &Book, object: &mut Object<'_>) {
@@ -107,10 +103,7 @@ struct Book {
 
 impl Book {
     fn of(this: &Instrument) -> Book {
-        Book {
-            buy: levels(this, -1, this.book),
-            sell: levels(this, 1, mix(this.book)),
-        }
+        Book { buy: levels(this, -1, this.book), sell: levels(this, 1, mix(this.book)) }
     }
 }
 
@@ -124,11 +117,7 @@ fn levels(this: &Instrument, direction: i64, seed: u64) -> [Level; LEVELS] {
         price += direction * this.spec.tick * if bits & 3 == 0 { 2 } else { 1 };
         let orders = 1 + ((bits >> 2) & 15);
         let quantity = (orders + (bits >> 6) % (orders * 20)) * this.spec.lot;
-        *level = Level {
-            price,
-            quantity,
-            orders,
-        };
+        *level = Level { price, quantity, orders };
     }
     side
 }

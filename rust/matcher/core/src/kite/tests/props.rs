@@ -35,22 +35,10 @@ fn any_body() -> impl Strategy<Value = (KiteMode, Body)> {
     prop_oneof![
         Just((KiteMode::Ltp, Body::Ltp)),
         (any_ohlc(), any::<i32>(), any::<Option<u32>>()).prop_map(|(ohlc, change, timestamp)| {
-            let mode = if timestamp.is_some() {
-                KiteMode::Full
-            } else {
-                KiteMode::Quote
-            };
-            (
-                mode,
-                Body::Index {
-                    ohlc,
-                    change: change.into(),
-                    timestamp,
-                },
-            )
+            let mode = if timestamp.is_some() { KiteMode::Full } else { KiteMode::Quote };
+            (mode, Body::Index { ohlc, change: change.into(), timestamp })
         }),
-        (any_trade(), any_ohlc())
-            .prop_map(|(trade, ohlc)| (KiteMode::Quote, Body::Quote(trade, ohlc))),
+        (any_trade(), any_ohlc()).prop_map(|(trade, ohlc)| (KiteMode::Quote, Body::Quote(trade, ohlc))),
         (any_trade(), any_ohlc(), any_depth())
             .prop_map(|(trade, ohlc, depth)| (KiteMode::Full, Body::Full(trade, ohlc, depth))),
     ]
