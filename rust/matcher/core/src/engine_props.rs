@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::frame::Format;
 
 const MS: u64 = 1_000_000;
 
@@ -134,5 +135,33 @@ proptest! {
             engine.close(reader);
         }
         engine.check();
+    }
+}
+
+impl Engine {
+    /// Places and entries, numbers and names agree. Panics where they do not.
+    pub fn check(&self) {
+        self.instruments.check();
+        let mut held = 0;
+        for number in 0..self.instruments.len() as u32 {
+            let entries = &self.instruments.get(number).entries;
+            for (mode, place, entry) in Mode::ALL.into_iter().flat_map(|mode| {
+                entries[mode.index()].iter().enumerate().map(move |(place, entry)| (mode, place, entry))
+            }) {
+                let reader = self.readers.find(entry.reader).expect("a closed reader holds nothing");
+                assert_eq!(reader.place(number, mode), Some(place as u32));
+                let pending = Pending { instrument: number, mode, reader: entry.reader };
+                match entry.state {
+                    State::Idle => (),
+                    State::Waiting => assert!(self.deadlines.holds(pending), "{pending:?} is forgotten"),
+                    State::Parked => assert!(reader.paused && reader.parked.contains(&(number, mode))),
+                }
+                held += 1;
+            }
+        }
+        let places = (0..self.readers.slots() as u32).filter_map(|number| self.readers.find(number));
+        let places = places.flat_map(|reader| reader.places.values());
+        assert_eq!(held, places.flatten().flatten().count());
+        assert!(self.routes.values().all(|route| (route.instrument as usize) < self.instruments.len()));
     }
 }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::frame::Format;
+use crate::types::Refusal;
 
 const MS: u64 = 1_000_000;
 
