@@ -335,6 +335,7 @@ class Hub:
     def set_rules(self, rules: Rules) -> None:
         """Takes over new limits, for connections that are open too; windows they chose stay."""
         self.rules = rules
+        self.engine.set_symbols_per_reader(rules.symbols_per_client)
         for connection in self.connections.values():
             connection.session.rules = rules
 

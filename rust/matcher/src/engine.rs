@@ -330,6 +330,11 @@ impl Engine {
         Some((topic::EXCHANGES[usize::from(found.exchange)], found.symbol.to_owned(), found.mode as u8, changed))
     }
 
+    /// Changes how many instruments one reader may hold; those it has stay.
+    fn set_symbols_per_reader(&mut self, most: usize) {
+        self.core.set_symbols_per_reader(most);
+    }
+
     /// A tick-stream subscription to a shorter prefix came or went; those that no tick can match cost nothing.
     fn listen(&mut self, prefix: &[u8], more: bool) {
         if topic::may_begin(prefix) {

@@ -127,6 +127,11 @@ impl Engine {
         }
     }
 
+    /// Changes how many instruments one reader may hold; those it has stay.
+    pub fn set_symbols_per_reader(&mut self, most: usize) {
+        self.limits.symbols_per_reader = most;
+    }
+
     /// The number of a broker's name, for [`Self::ingest`].
     pub fn broker(&mut self, name: &str) -> u16 {
         self.brokers.intern(name, Brokers::LIMIT)

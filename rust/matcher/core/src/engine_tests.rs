@@ -130,6 +130,10 @@ fn refusals() {
     engine.subscribe(r, "NSE", "A", Mode::Ltp, 0).expect("room");
     engine.subscribe(r, "NSE", "A", Mode::Depth, 0).expect("same instrument");
     assert_eq!(engine.subscribe(r, "NSE", "B", Mode::Ltp, 0), Err(Refusal::ReaderFull));
+    engine.set_symbols_per_reader(2);
+    let second = engine.subscribe(r, "NSE", "B", Mode::Ltp, 0).expect("the limit was raised");
+    assert_eq!(engine.unsubscribe(r, second.instrument, Mode::Ltp), Some(true));
+    engine.set_symbols_per_reader(1);
     let other = engine.open(Format::Nested);
     engine.subscribe(other, "NSE", "B", Mode::Ltp, 0).expect("room");
     let third = engine.open(Format::Nested);
