@@ -9,6 +9,7 @@ cdef class Listener(WSListener):
     cdef public long long last_seen_ns
     cdef object _write
     cdef object _buffered
+    cdef int _descriptor
     cdef bytearray _parts
     cdef Py_ssize_t _max_message
 
@@ -17,6 +18,7 @@ cdef class Listener(WSListener):
     cpdef Py_ssize_t buffered(self) except -1
     cpdef send_close(self, int code, bytes reason)
     cdef _closed_by_peer(self, int code)
+    cdef _put(self, bytes data)
     cdef _pong(self, bytes payload)
     cdef _message(self, bytes payload, bint fin)
 

@@ -4,6 +4,7 @@
 from libc.time cimport time_t
 
 from cpython.bytearray cimport PyByteArray_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from picows.picows cimport WSFrame, WSListener, WSMsgType, WSTransport, WSCloseCode, WSCloseHandshake
 
 
@@ -14,6 +15,12 @@ cdef extern from "<time.h>" nogil:
         long tv_nsec
     int clock_gettime(clockid_t clock, timespec* when)
     clockid_t CLOCK_MONOTONIC
+
+
+cdef extern from "<sys/socket.h>" nogil:
+    ssize_t send(int descriptor, const void* data, size_t size, int flags)
+    int MSG_DONTWAIT
+    int MSG_NOSIGNAL
 
 
 cdef inline long long monotonic_ns() noexcept nogil:
@@ -43,6 +50,7 @@ cdef class Listener(WSListener):
         # aiofastnet keeps a reference to bytes it cannot send yet, so readers share one buffer.
         self._write = getattr(under, "write_nocheck", under.write)
         self._buffered = under.get_write_buffer_size
+        self._descriptor = -1 if transport.is_secure else under.get_extra_info("socket").fileno()
         self.writable = True
         self.last_seen_ns = monotonic_ns()
         self.handler.on_open(self)
@@ -58,6 +66,18 @@ cdef class Listener(WSListener):
             self._pong(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
             self._closed_by_peer(<int>frame.get_close_code())
+
+    cdef _put(self, bytes data):
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data), sent
+        if self._descriptor >= 0 and not <Py_ssize_t>self._buffered():
+            # Nothing waits in the transport, so its own way to the socket can be cut short. What does not fit now
+            # and every error is the transport's business.
+            sent = send(self._descriptor, PyBytes_AS_STRING(data), <size_t>size, MSG_DONTWAIT | MSG_NOSIGNAL)
+            if sent == size:
+                return
+            if sent > 0:
+                data = data[sent:]
+        self._write(data)
 
     cdef _pong(self, bytes payload):
         # Who does not read gets no pongs: they would pile up as fast as it can send pings.
@@ -151,7 +171,7 @@ cpdef Py_ssize_t fan_out(list batches) except -1:
         # picows closes on broken frames by itself: nothing may follow that close frame either.
         if listener.writable and not listener.transport.is_close_frame_sent:
             try:
-                listener._write(batches[at + 1])
+                listener._put(<bytes>batches[at + 1])
                 writes += 1
             except Exception:
                 listener.disconnect(False)
