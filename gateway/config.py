@@ -157,6 +157,10 @@ class Settings(BaseSettings):
     api_rate_limit: Rate = setting("50 per second", TRADE, "per key", _RATE, reload=True)
     order_rate_limit: Rate = setting("10 per second", TRADE, "per key", _RATE, reload=True)
     smart_order_rate_limit: Rate = setting("10 per second", TRADE, "per key", _RATE, reload=True)
+    cors_allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(checks.origins)] = setting(
+        "", TRADE, "origins whose web pages may call the API; localhost on any port when empty",
+        "a comma list of origins such as https://app.example, or * for all",
+    )  # fmt: skip
     sandbox_starting_capital: float = setting(10_000_000.0, TRADE, "INR", _NUMBER, gt=0)
     sandbox_equity_mis_leverage: float = setting(5.0, TRADE, "margin = value / leverage", _NUMBER, gt=0)
     sandbox_equity_cnc_leverage: float = setting(1.0, TRADE, "margin = value / leverage", _NUMBER, gt=0)

@@ -107,6 +107,17 @@ def rate_limit(value: str) -> str:
     return value
 
 
+def origins(value: object) -> object:
+    """A comma list of web origins (scheme, host and port, no path), or `*`."""
+    if not isinstance(value, str):
+        return value
+    found = tuple(part.strip().rstrip("/").lower() for part in value.split(",") if part.strip())
+    for origin in found:
+        if origin != "*" and not re.fullmatch(r"https?://[^\s/?#@*]+", origin):
+            raise ValueError("not an origin")
+    return found
+
+
 def weekday(value: object) -> object:
     """`never` or a day's name, also in its three-letter form."""
     text = str(value).strip().lower()

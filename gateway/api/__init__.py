@@ -1,0 +1,1 @@
+"""REST API of the trade process: transport, keys, limits and documents around a TradeService."""
