@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, NamedTuple
 
-import orjson
 from starlette.responses import Response, StreamingResponse
 
 from gateway.api.refusals import RefusedError
+from gateway.wire import encode
 
 JSON: Final = "application/json"
 #: rows of one piece of a long list: some 1 ms of encoding, so that the event loop is never held up
@@ -22,23 +21,6 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
-
-
-def encode(value: object, option: int = 0) -> bytes:
-    """JSON in which a Decimal is the number it is, digit by digit; one that is not finite is null."""
-    return orjson.dumps(value, default=_other, option=orjson.OPT_NON_STR_KEYS | option)
-
-
-def _other(value: object) -> object:
-    if isinstance(value, Decimal):
-        return orjson.Fragment(f"{value:f}") if value.is_finite() else None
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return value._asdict()
-    if isinstance(value, Sequence | set | frozenset):
-        return list(value)
-    raise TypeError(f"a {type(value).__name__} has no form in JSON")
 
 
 def failure(status: int, message: str, orderid: str = "") -> Answer:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api import document
-from gateway.api.answers import JSON, encode, refused
+from gateway.api.answers import JSON, refused
 from gateway.api.calls import Calls, LookUp
 from gateway.api.endpoints import ENDPOINTS, NOT_SERVED, NOT_SERVED_BELOW, Endpoint
 from gateway.api.idempotency import Answers
@@ -24,6 +24,7 @@ from gateway.api.rates import Rates, RateSettings
 from gateway.api.refusals import RefusedError
 from gateway.api.replies import Rows
 from gateway.trade.ports import TradeService
+from gateway.wire import encode
 
 ROOT: Final = "/api/v1"
 #: pages of this machine; the gateway's own origin needs no permission

@@ -12,7 +12,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.answers import JSON, Answer, encode, failure, is_long, refused, streamed
+from gateway.api.answers import JSON, Answer, failure, is_long, refused, streamed
 from gateway.api.body import body_fields, query_fields
 from gateway.api.idempotency import Answers, checked_key
 from gateway.api.metrics import ApiMetrics
@@ -20,6 +20,7 @@ from gateway.api.rates import Rate, Rates
 from gateway.api.refusals import RefusedError, refusal_of
 from gateway.model import User
 from gateway.trade.ports import TradeService
+from gateway.wire import encode
 
 log = structlog.get_logger(__name__)
 

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.api.answers import Answer, encode
+from gateway.api.answers import Answer
 from gateway.api.refusals import RefusedError
+from gateway.wire import encode
 
 #: how long an answer is kept, s
 KEEP_S: Final = 86_400.0

@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from gateway import __version__
-from gateway.api.answers import JSON, encode, failure
+from gateway.api.answers import JSON, failure
 from gateway.log import limited
+from gateway.wire import encode
 
 log = structlog.get_logger(__name__)
 

@@ -247,16 +247,6 @@ class IdempotencyRow(_UserKey, Base):
     created: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class DayJobRow(Base):
-    """A day job that has run to its end for all users."""
-
-    __tablename__ = "day_jobs"
-
-    job: Mapped[str] = mapped_column(String(32), primary_key=True)
-    day: Mapped[date] = mapped_column(Date, primary_key=True)
-    done_at: Mapped[datetime] = mapped_column(UtcTime)
-
-
 class LastPriceRow(Base):
     """The last price of an instrument with an open position, for settlement after the feed has dropped it."""
 

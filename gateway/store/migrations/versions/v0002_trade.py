@@ -19,7 +19,7 @@ def upgrade() -> None:
     """Makes the tables of the trade process."""
     for make in (
         _orders, _trades, _positions, _holdings, _settlements, _funds, _daily_pnl, _gtts, _outbox, _trade_users,
-        _idempotency_keys, _day_jobs, _last_prices, _trade_writer,
+        _idempotency_keys, _last_prices, _trade_writer,
     ):  # fmt: skip
         make()
 
@@ -234,16 +234,6 @@ def _idempotency_keys() -> None:
         sa.PrimaryKeyConstraint("key", "user_id", name="pk_idempotency_keys"),
     )
     op.create_index("ix_idempotency_keys_created", "idempotency_keys", ["created"])
-
-
-def _day_jobs() -> None:
-    op.create_table(
-        "day_jobs",
-        sa.Column("job", sa.String(32), nullable=False),
-        sa.Column("day", sa.Date(), nullable=False),
-        sa.Column("done_at", _TIME, nullable=False),
-        sa.PrimaryKeyConstraint("job", "day", name="pk_day_jobs"),
-    )
 
 
 def _last_prices() -> None:
