@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench lint fmt clean
+.PHONY: help setup run test bench kafka lint fmt clean
 
 UV := $(shell scripts/uv.sh --path)
 RUN := $(UV) run --locked --no-sync
@@ -21,6 +21,9 @@ test: setup ## formatting, lints, types, Rust and Python tests, speed gates
 
 bench: setup ## the measurements of bench/, beside their references
 	@$(RUN) python -m bench.run
+
+kafka: ## a Kafka broker on loopback, to look around (Ctrl-C stops it)
+	@scripts/kafka run
 
 lint: setup ## formatting, lints and types only
 	@scripts/lint.sh

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from gateway.errors import FeedError
 from gateway.model import Instrument, Mode, Want
@@ -105,3 +105,30 @@ class Adapter(ABC):
     def supports(self, mode: Mode) -> bool:
         """True where the broker streams this mode."""
         return True
+
+
+class QuoteSource(Protocol):
+    """The REST half of an adapter: quotes by asking (sandbox, "Fallback"). Used from one event loop."""
+
+    #: the feed's name, as `FEEDS` spells it
+    name: str
+    #: instruments that one call to the broker takes; ask for more and `multiquotes` makes several calls
+    batch: int
+
+    async def prepare(self) -> None:
+        """Loads or renews what look-ups need; cheap when nothing changed. Raises FeedError or InstrumentError."""
+
+    def knows(self, instrument: Instrument) -> bool:
+        """True where the broker can be asked for the instrument; False for all before `prepare`."""
+
+    async def multiquotes(self, instruments: Sequence[Instrument]) -> dict[Instrument, bytes]:
+        """The payload of a Quote tick for each instrument; those without an answer are missing.
+
+        Raises TokenRefusedError (useless until `new_token`) or FeedError.
+        """
+
+    def new_token(self, config: FeedConfig) -> None:
+        """Takes fresh credentials."""
+
+    async def close(self) -> None:
+        """Closes connections; the source may not be used afterwards."""

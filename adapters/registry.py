@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable
+from typing import cast
 
-from adapters.base import Adapter, FeedConfig, Limits
+from adapters.base import Adapter, FeedConfig, Limits, QuoteSource
 from adapters.pool import FeedPool, lowered
 from gateway.errors import SettingsError
 from gateway.ports import TickSink
@@ -15,6 +17,12 @@ ADAPTERS: dict[str, str] = {
     "simulated": "adapters.simulated.adapter:SimulatedAdapter",
     "replay": "adapters.replay.adapter:ReplayAdapter",
     "zerodha": "adapters.zerodha.adapter:ZerodhaAdapter",
+}
+
+#: name -> "module:class" of the REST half; feeds that are not here can only stream
+QUOTES: dict[str, str] = {
+    "simulated": "adapters.simulated.quotes:SimulatedQuotes",
+    "zerodha": "adapters.zerodha.quotes:KiteQuotes",
 }
 
 #: Symbols per connection, connections per user, instruments in one request (brokers/FAMILIES section 3).
@@ -79,3 +87,16 @@ def create_pool(config: FeedConfig, sink: TickSink, clock_ns: Callable[[], int])
     """A pool, not yet started, over a new adapter, within the broker's limits."""
     adapter = create(config, sink, clock_ns)
     return FeedPool(adapter, clock_ns, limits=limits_of(adapter))
+
+
+def create_quotes(config: FeedConfig, clock_ns: Callable[[], int] = time.time_ns) -> QuoteSource | None:
+    """The REST half of the feed `config.name`, or None where it has none (replay, and brokers without an adapter).
+
+    `clock_ns` tells trading time. Does no I/O: that begins with `prepare`.
+    """
+    path = QUOTES.get(config.name)
+    if path is None:
+        return None
+    module, _, attribute = path.partition(":")
+    make = getattr(importlib.import_module(module), attribute)
+    return cast(QuoteSource, make(config, clock_ns))

@@ -24,6 +24,8 @@ instruments_app = typer.Typer(help="Instrument masters.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 app.add_typer(brokers_app, name="brokers")
 app.add_typer(instruments_app, name="instruments")
+kafka_app = typer.Typer(help="Order events in Kafka.", no_args_is_help=True)
+app.add_typer(kafka_app, name="kafka")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Broker = Annotated[str, typer.Argument(help="The broker's name, such as zerodha.")]
@@ -93,6 +95,22 @@ def market() -> None:
     from gateway.commands import serve as commands
 
     raise typer.Exit(commands.market())
+
+
+@app.command()
+def trade() -> None:
+    """Run the trade process alone (for service managers)."""
+    from gateway.commands import serve as commands
+
+    raise typer.Exit(commands.trade())
+
+
+@app.command()
+def audit(as_json: AsJson = False) -> None:
+    """Recompute every book from the trades and report differences (exit 1 if any)."""
+    from gateway.commands import audit as commands
+
+    raise typer.Exit(commands.audit(as_json))
 
 
 @app.command()
@@ -187,6 +205,25 @@ def instruments_search(
     from gateway.commands import instruments as commands
 
     commands.search(text, as_json)
+
+
+@kafka_app.command("create-topics")
+def kafka_create_topics(as_json: AsJson = False) -> None:
+    """Make the topics: 5 partitions, up to 3 replicas, 7 days (inbound: 24 hours); harmless where they are there."""
+    from gateway.commands import kafka as commands
+
+    commands.create_topics(as_json)
+
+
+@kafka_app.command("tail")
+def kafka_tail(
+    as_json: AsJson = False,
+    from_beginning: Annotated[bool, typer.Option("--from-beginning", help="All that the topic holds.")] = False,
+) -> None:
+    """Print order events as they come, until Ctrl-C."""
+    from gateway.commands import kafka as commands
+
+    raise typer.Exit(commands.tail(as_json, from_beginning))
 
 
 @app.command()

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, PrivateAttr,
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from adapters.base import FeedConfig
-from gateway.settings import brokers, checks, load
+from gateway.settings import brokers, checks, events, kafka, load
 from gateway.settings.fields import setting
 
 MARKET = "Market process"
@@ -21,6 +21,8 @@ FEED = "Feeds"
 BUS = "Tick bus and tick stream"
 COMMON = "Everywhere"
 TRADE = "Trade process (read and checked now, used once the trade process is part of the gateway)"
+EVENTS = "Order events"
+KAFKA = "Kafka (with ORDER_EVENT_MODE KAFKA or BOTH, or KAFKA_INBOUND)"
 
 Host = Annotated[str, AfterValidator(checks.host)]
 Rate = Annotated[str, AfterValidator(checks.rate_limit)]
@@ -30,6 +32,7 @@ _COUNT = "a whole number from 1"
 _NUMBER = "a number above 0"
 _BOOL = "true or false"
 _FILE = "the path of a readable file"
+_TOPIC = "a topic's name: 1 to 249 letters, digits, dots, underscores, hyphens"
 _RATE = 'words of the limits library, such as "10 per second"'
 
 
@@ -173,9 +176,80 @@ class Settings(BaseSettings):
     sandbox_max_price_age_s: float = setting(
         60.0, TRADE, "how old the last arrival of a price may be for an order to enter on it, s", _NUMBER, gt=0
     )
+    sandbox_engine_type: Annotated[Literal["websocket", "polling"], BeforeValidator(checks.lower)] = setting(
+        "websocket", TRADE, "where paper orders get prices: every tick of the feeds, or quotes asked for every 5 s",
+        "websocket or polling",
+    )  # fmt: skip
+    sandbox_engine_fallback: bool = setting(
+        True, TRADE, "ask for quotes while the feeds bring no tick for 30 s and something waits for one", _BOOL
+    )
     sandbox_reset_day: Annotated[str, BeforeValidator(checks.weekday)] = setting(
         "never", TRADE, "when capital and books start anew", "never or a weekday, such as sunday"
     )
+
+    order_event_mode: Annotated[Literal["SOCKETIO", "KAFKA", "BOTH"], BeforeValidator(checks.upper)] = setting(
+        "SOCKETIO", EVENTS, "where order events go", "SOCKETIO, KAFKA or BOTH"
+    )
+    socketio_transports: Annotated[tuple[str, ...], NoDecode, BeforeValidator(events.transports)] = setting(
+        "polling,websocket", EVENTS, "how Socket.IO clients may connect", "polling, websocket, or both with a comma"
+    )
+    socketio_public: bool = setting(
+        False, EVENTS, "everyone who connects sees every user's events, without a key", _BOOL
+    )  # fmt: skip
+    socketio_redis_url: Annotated[SecretStr, AfterValidator(events.redis_url)] = setting(
+        SecretStr(""), EVENTS, "Redis through which several gateway processes share Socket.IO rooms",
+        "a URL such as redis://:password@127.0.0.1:6379/0, rediss://… or unix://…", secret=True,
+    )  # fmt: skip
+
+    kafka_bootstrap_servers: Annotated[str, AfterValidator(kafka.servers)] = setting(
+        "localhost:9092", KAFKA, "where Kafka's brokers are asked for", "a comma list of host:port"
+    )
+    kafka_order_events_topic: Annotated[str, AfterValidator(kafka.topic)] = setting(
+        "from_openalgo_order_events", KAFKA, "topic of all order events; one for each installation", _TOPIC
+    )
+    kafka_producer_compression: Annotated[
+        Literal["snappy", "none", "gzip", "lz4", "zstd"], BeforeValidator(checks.lower)
+    ] = setting("snappy", KAFKA, "how events are compressed", "snappy, none, gzip, lz4 or zstd")
+    kafka_producer_batch_size: int = setting(
+        65_536, KAFKA, "bytes of a batch before compression; historic 16384 halves the throughput",
+        "a whole number from 1024 to 900000", ge=1024, le=900_000,
+    )  # fmt: skip
+    kafka_producer_linger_ms: int = setting(
+        0, KAFKA, "how long a batch waits to be filled, ms; only adds delay, the outbox feeds whole batches",
+        "a whole number from 0 to 60000", ge=0, le=60_000,
+    )  # fmt: skip
+    kafka_producer_request_timeout_ms: int = setting(
+        30_000, KAFKA, "how long Kafka may take to acknowledge before a new connection asks what it has, ms",
+        "a whole number from 1000 to 600000", ge=1000, le=600_000,
+    )  # fmt: skip
+    kafka_security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(checks.upper)
+    ] = setting(
+        "PLAINTEXT", KAFKA, "encryption and authentication", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+    )  # fmt: skip
+    kafka_sasl_mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], BeforeValidator(checks.upper)
+    ] = setting("PLAIN", KAFKA, "how SASL authenticates", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    kafka_sasl_username: str = setting("", KAFKA, "user for SASL", "a user's name")
+    kafka_sasl_password: SecretStr = setting(SecretStr(""), KAFKA, "its password", "a password", secret=True)
+    kafka_ssl_cafile: Annotated[Path | None, AfterValidator(checks.readable)] = setting(
+        None, KAFKA, "who signs the brokers' certificates (PEM); the system's authorities when empty", _FILE
+    )
+    kafka_ssl_certfile: Annotated[Path | None, AfterValidator(checks.readable)] = setting(
+        None, KAFKA, "our certificate chain (PEM), where brokers ask for one", _FILE
+    )
+    kafka_ssl_keyfile: Annotated[Path | None, AfterValidator(checks.readable)] = setting(
+        None, KAFKA, "its private key (PEM), where it is not in the same file", _FILE
+    )
+    kafka_ssl_key_password: SecretStr = setting(SecretStr(""), KAFKA, "the key's password", "a password", secret=True)
+    kafka_inbound: bool = setting(False, KAFKA, "take orders from KAFKA_ESB_EVENTS_TOPIC", _BOOL)
+    kafka_esb_events_topic: Annotated[str, AfterValidator(kafka.topic)] = setting(
+        "from_esb_order_events", KAFKA, "topic of inbound commands; who may write to it trades for any user", _TOPIC
+    )
+    kafka_consumer_group: str = setting(
+        "openalgo-order-consumer", KAFKA, "consumer group of the inbound topic", "1 to 200 characters",
+        min_length=1, max_length=200,
+    )  # fmt: skip
 
     #: names of settings that SIGHUP reads again
     RELOADABLE: ClassVar[frozenset[str]]

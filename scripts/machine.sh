@@ -8,6 +8,7 @@ want() { # want PACKAGE TEST…: the package is missing when the test fails
   "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' || command -v initdb; }
+has_java() { java -version 2>&1 | grep -qE 'version "(1[7-9]|[2-9][0-9])'; }
 has_headers() { python3 -c 'import os, sysconfig as s; assert os.path.exists(os.path.join(s.get_path("include"), "Python.h"))'; }
 
 want python3 command -v python3
@@ -23,6 +24,11 @@ want util-linux command -v setpriv
 want postgresql has_postgres
 want chromium command -v chromium
 want firefox-esr command -v firefox-esr
+# a real Kafka broker for the tests (scripts/kafka); GATEWAY_TEST_KAFKA=skip does without
+if [ "${GATEWAY_TEST_KAFKA:-}" != skip ]; then
+  want default-jre-headless has_java
+  want maven command -v mvn
+fi
 
 if [ ${#missing[@]} -gt 0 ]; then
   echo "── installing: ${missing[*]}"

@@ -16,7 +16,7 @@ from gateway_matcher import KiteDecoder
 from adapters.base import Adapter, FeedConfig, FeedConnection, Limits
 from adapters.zerodha.rest import fetch_quotes
 from adapters.zerodha.stream import KiteConnection
-from gateway.errors import InstrumentError
+from gateway.errors import GatewayError, InstrumentError
 from gateway.instruments.load import load_for
 from gateway.instruments.table import master_path, read_master
 from gateway.model import Instrument
@@ -27,6 +27,10 @@ log = structlog.get_logger(__name__)
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
 #: after this time of day, IST, the day's masters are out (INSTRUMENTS section 3)
 MASTERS_CHANGE = timedelta(hours=8, minutes=30)
+#: how long after that an open feed loads the day's master, s: well before the markets open at 09:00
+RELOAD_AFTER_S = 300.0
+#: how often an open feed looks at the clock, and tries again after a failure, s
+LOOK_S = 60.0
 
 
 class Listed(NamedTuple):
@@ -53,6 +57,8 @@ class ZerodhaAdapter(Adapter):
         self._listed: dict[Instrument, Listed] = {}
         self._day: date | None = None
         self._loading = asyncio.Lock()
+        self._connections: set[KiteConnection] = set()
+        self._keeper: asyncio.Task[None] | None = None
 
     async def prepare(self) -> None:
         """Loads today's instrument master, from the settings' file or URL, or from the broker.
@@ -63,6 +69,9 @@ class ZerodhaAdapter(Adapter):
         listed = await asyncio.to_thread(self._load)
         self._listed, self._day = listed, day
         self.decoder.set_instruments([(row.token, key.exchange, key.symbol) for key, row in listed.items()])
+        # in the same turn of the loop: no frame is decoded in between
+        for connection in list(self._connections):
+            connection.on_new_master()
 
     async def ensure_current(self) -> None:
         """Loads the master anew when the one in use is of another day. Tokens are reused over time, and access
@@ -71,6 +80,31 @@ class ZerodhaAdapter(Adapter):
         async with self._loading:
             if self._day is not None and self._day != _master_day(time.time()):
                 await self.prepare()
+
+    def opened(self, connection: KiteConnection) -> None:
+        """A connection is up; while one is, the master is kept current."""
+        self._connections.add(connection)
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep_current(), name="zerodha-master")
+
+    def gone(self, connection: KiteConnection) -> None:
+        """A connection is down."""
+        self._connections.discard(connection)
+        if not self._connections and self._keeper is not None:
+            self._keeper.cancel()
+            self._keeper = None
+
+    async def _keep_current(self) -> None:
+        """Loads each new day's master a little after it is out; until that succeeds the old one serves."""
+        while True:
+            await asyncio.sleep(min(LOOK_S, seconds_to_reload(time.time(), self._day)) or LOOK_S)
+            if seconds_to_reload(time.time(), self._day):
+                continue
+            try:
+                await self.ensure_current()
+            except Exception as error:
+                reason = str(error) if isinstance(error, GatewayError) else type(error).__name__
+                log.warning("the day's instruments cannot be loaded", broker=self.name, reason=reason, retry_s=LOOK_S)
 
     def knows(self, instrument: Instrument) -> bool:
         """True where the master lists the instrument."""
@@ -114,6 +148,18 @@ class ZerodhaAdapter(Adapter):
             Instrument(intern(row.exchange), row.symbol): Listed(int(row.token), intern(row.brexchange), row.brsymbol)
             for row in read_master(path)
         }
+
+
+def seconds_to_reload(now_s: float, loaded: date | None) -> float:
+    """How long until an open feed must load a new master, at Unix time `now_s`; 0 once that is due.
+
+    `loaded` is the day of the master in use. The moment is 08:35 IST of the next day.
+    """
+    if loaded is None:
+        return LOOK_S
+    midnight = datetime.combine(loaded + timedelta(days=1), datetime.min.time(), IST)
+    due = (midnight + MASTERS_CHANGE).timestamp() + RELOAD_AFTER_S
+    return max(0.0, due - now_s)
 
 
 def _of_today(path: Path) -> bool:

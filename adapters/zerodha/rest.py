@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -45,14 +45,26 @@ async def fetch_quotes(config: FeedConfig, names: Mapping[str, Instrument], now_
         base_url=rest_url(config), headers=auth_headers(config), timeout=TIMEOUT_S, follow_redirects=False
     ) as client:
         for start in range(0, len(keys), QUOTES_PER_REQUEST):
-            rows = await _quotes(client, keys[start : start + QUOTES_PER_REQUEST])
-            for key, row in rows.items():
-                if key in names and isinstance(row, dict) and isinstance(row.get("last_price"), (int, float)):
-                    found[names[key]] = orjson.dumps(payload(row, now_ms))
+            part = {key: names[key] for key in keys[start : start + QUOTES_PER_REQUEST]}
+            found |= payloads(await quote_rows(client, list(part)), part, now_ms)
     return found
 
 
-async def _quotes(client: httpx.AsyncClient, keys: list[str]) -> dict[str, Any]:
+def payloads(rows: Mapping[str, Any], names: Mapping[str, Instrument], now_ms: int) -> dict[Instrument, bytes]:
+    """The rows of an answer as payloads; rows nobody asked for or that make no sense are left out."""
+    found: dict[Instrument, bytes] = {}
+    for key, row in rows.items():
+        if key in names and isinstance(row, dict) and _is_price(row.get("last_price")):
+            try:
+                found[names[key]] = orjson.dumps(payload(row, now_ms))
+            except (AttributeError, TypeError, ValueError, ArithmeticError, LookupError):
+                # one malformed row does not cost the others
+                continue
+    return found
+
+
+async def quote_rows(client: httpx.AsyncClient, keys: Sequence[str]) -> dict[str, Any]:
+    """One `/quote` request for at most QUOTES_PER_REQUEST names. Raises TokenRefusedError or FeedError."""
     try:
         answer = await client.get("/quote", params=[("i", key) for key in keys])
     except httpx.HTTPError as error:
@@ -85,6 +97,10 @@ def payload(row: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
             data[ours] = levels[0]["price"]
     data["timestamp"] = _epoch_ms(row.get("timestamp")) or now_ms
     return data
+
+
+def _is_price(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _change(ltp: float, close: float | None) -> dict[str, float]:

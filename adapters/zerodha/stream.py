@@ -46,7 +46,8 @@ class KiteConnection(FeedConnection):
         self._adapter = adapter
         self._on_closed = on_closed
         self._transport: WSTransport | None = None
-        self._subscribed: set[int] = set()
+        #: token -> what it stood for when it was subscribed
+        self._subscribed: dict[int, Instrument] = {}
         self._closing = False
 
     async def connect(self) -> None:
@@ -79,18 +80,22 @@ class KiteConnection(FeedConnection):
             self._closing = True
             raise
         self.last_frame_ns = time.monotonic_ns()
+        if not self._closing:
+            self._adapter.opened(self)
 
     async def subscribe(self, wants: Sequence[Want]) -> None:
         """Subscribes what is new, then sets the mode of all. Raises FeedError when not connected."""
         modes: dict[Mode, list[int]] = {}
+        meanings: dict[int, Instrument] = {}
         for want in wants:
             token = self._token(want.instrument)
             if token is not None:
                 modes.setdefault(want.mode, []).append(token)
+                meanings[token] = want.instrument
         new = [token for tokens in modes.values() for token in tokens if token not in self._subscribed]
         for part in _parts(list(dict.fromkeys(new))):
             self._send({"a": "subscribe", "v": part})
-        self._subscribed.update(new)
+        self._subscribed.update(meanings)
         for mode, tokens in modes.items():
             for part in _parts(tokens):
                 self._send({"a": "mode", "v": [MODE_WORDS[mode], part]})
@@ -101,11 +106,13 @@ class KiteConnection(FeedConnection):
         held = [token for token in tokens if token in self._subscribed and token is not None]
         for part in _parts(held):
             self._send({"a": "unsubscribe", "v": part})
-        self._subscribed.difference_update(held)
+        for token in held:
+            self._subscribed.pop(token, None)
 
     async def close(self) -> None:
         """Says goodbye and closes; `on_closed` stays silent."""
         self._closing = True
+        self._adapter.gone(self)
         transport, self._transport = self._transport, None
         if transport is not None and not transport.is_disconnected:
             transport.send_close(WSCloseCode.OK)
@@ -115,6 +122,19 @@ class KiteConnection(FeedConnection):
     def abandoned(self) -> bool:
         """True once nobody wants this connection any more, also when its handshake is still under way."""
         return self._closing
+
+    def on_new_master(self) -> None:
+        """Breaks off where something held here has another token now: the next connection asks for the new one."""
+        listed = self._adapter.listed
+        changed = [
+            each for token, each in self._subscribed.items() if (row := listed(each)) is None or row.token != token
+        ]
+        if changed:
+            log.info("zerodha reconnects: instruments have new tokens", changed=len(changed))
+            transport = self._transport
+            self.on_lost(FeedError("the day's instrument master has new tokens"))
+            if transport is not None:
+                transport.disconnect()
 
     def on_ticks(self, frame: bytes) -> None:
         """Decodes a binary frame and hands its ticks on."""
@@ -144,6 +164,7 @@ class KiteConnection(FeedConnection):
         """Tells the pool, unless the close was asked for."""
         self._transport = None
         self._subscribed.clear()
+        self._adapter.gone(self)
         if not self._closing:
             self._closing = True
             self._on_closed(error)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from gateway.api.answers import JSON, Answer, failure, is_long, refused, streamed
 from gateway.api.body import body_fields, query_fields
-from gateway.api.idempotency import Answers, checked_key
+from gateway.api.idempotency import Answers, OnceKey, checked_key
 from gateway.api.metrics import ApiMetrics
 from gateway.api.rates import Rate, Rates
 from gateway.api.refusals import RefusedError, refusal_of
@@ -102,23 +102,30 @@ class Calls:
 
     async def _once(self, request: Request, user: User, name: str, fields: Mapping[str, Any]) -> Response:
         key = checked_key(request.headers["idempotency-key"])
-        place = (user.user_id, name, key)
-        answer, again = await self._answers.once(place, fields, lambda: self._settled(user, name, fields))
+        once = OnceKey(name, key, fields)
+        answer, again = await self._answers.once(
+            (user.user_id, name, key), once.digest, lambda: self._settled(user, name, fields, once)
+        )
         headers = {"Idempotent-Replayed": "true"} if again else {}
         if answer.status == 503:
             headers["Retry-After"] = "1"
         return Response(answer.body, answer.status, headers, JSON)
 
-    async def _settled(self, user: User, name: str, fields: Mapping[str, Any]) -> Answer:
-        """The answer whatever happens: refusals are answers too, and are given again."""
+    async def _settled(self, user: User, name: str, fields: Mapping[str, Any], once: OnceKey) -> tuple[Answer, bool]:
+        """The answer whatever happens, and whether an earlier process gave it: refusals are answers too."""
         try:
-            return Answer(200, encode(_succeeded(await self._service.call(user.user_id, name, fields))))
+            kept = await self._service.kept(user.user_id, once.key)
+            if kept is not None:
+                once.must_be(kept.digest)
+                return Answer(kept.status, kept.answer), True
+            found = _succeeded(await self._service.call(user.user_id, name, fields, once))
+            return Answer(200, encode(found)), False
         except Exception as error:
             refusal = refusal_of(error)
             if refusal:
-                return failure(refusal.status, refusal.message, refusal.orderid)
+                return failure(refusal.status, refusal.message, refusal.orderid), False
             response = _unforeseen(name)
-            return Answer(response.status_code, bytes(response.body))
+            return Answer(response.status_code, bytes(response.body)), False
 
     def _tell(self, request: Request, name: str, status: int, changes: bool, who: _Who, seconds: float) -> None:
         self._metrics.count(name, status, seconds)

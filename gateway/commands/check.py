@@ -78,14 +78,16 @@ def _ports(settings: Settings, home: Home) -> Iterator[Finding]:
     ports = {
         "WEBSOCKET_PORT": (settings.websocket_host, settings.websocket_port),
         "ZMQ_PORT": (settings.zmq_host, settings.zmq_port),
+        "API_PORT": (settings.api_host, settings.api_port),
     }
     problems = port_problems(ports)
-    running = home.holder("market")
     for variable, (host, port) in ports.items():
+        name = "trade" if variable == "API_PORT" else "market"
+        running = home.holder(name)
         if variable not in problems:
             yield Finding(OK, variable, f"{host}:{port} is free" if port else "any free port")
         elif running is not None:
-            yield Finding(OK, variable, f"{host}:{port} is in use while our market process (pid {running}) runs")
+            yield Finding(OK, variable, f"{host}:{port} is in use while our {name} process (pid {running}) runs")
         else:
             yield Finding(FAIL, variable, problems[variable], f"stop that process, or set {variable}")
 

@@ -1,4 +1,4 @@
-"""`gateway serve` and `gateway market`."""
+"""`gateway serve`, `gateway market` and `gateway trade`."""
 
 from __future__ import annotations
 
@@ -54,16 +54,17 @@ def run(settings: Settings, demo: bool) -> int:
             "FEEDS": ",".join(settings.feeds) or "none",
             "WEBSOCKET_PORT": str(ports.take("WEBSOCKET_PORT", settings.websocket_host, settings.websocket_port)),
             "ZMQ_PORT": str(ports.take("ZMQ_PORT", settings.zmq_host, settings.zmq_port)),
+            "API_PORT": str(ports.take("API_PORT", settings.api_host, settings.api_port)),
             CLOCK_OFFSET: str(settings.clock_offset_ns),
         }
         if settings.replay_file is not None:
             environment |= {"REPLAY_FILE": str(settings.replay_file), "REPLAY_SPEED": str(settings.replay_speed)}
         key = prepare_store(settings, home, demo)
-        specs = [ChildSpec("market", ("-m", "gateway", "market"), environment)]
+        specs = [ChildSpec(name, ("-m", "gateway", name), environment) for name in ("market", "trade")]
 
         def on_ready(urls: Mapping[str, str]) -> None:
             if demo:
-                note(welcome(urls.get("ws", ""), key))
+                note(welcome(urls.get("ws", ""), urls.get("api", ""), key))
             print(children.ready_line(urls), flush=True)
 
         return Supervisor(specs, on_ready).run()
@@ -75,14 +76,32 @@ def market() -> int:
     settings = settings_for_command(warn=not has_parent)
     home = home_of(settings)
     with home.lock("market"):
-        if not has_parent:
-            # imported only here: a restarted child is back sooner without it
-            from gateway.store.migrate import open_store
-
-            open_store(settings.database_url, home).dispose()
+        _migrate_alone(settings, home, has_parent)
         from gateway.market import app
 
         return app.run(settings)
+
+
+def trade() -> int:
+    """The trade process alone, or as a child of `serve`."""
+    has_parent = children.adopt()
+    settings = settings_for_command(warn=not has_parent)
+    home = home_of(settings)
+    with home.lock("trade"):
+        _migrate_alone(settings, home, has_parent)
+        from gateway.trade import app
+
+        return app.run(settings)
+
+
+def _migrate_alone(settings: Settings, home: Home, has_parent: bool) -> None:
+    """A process without a parent brings the database to the current schema itself."""
+    if has_parent:
+        return
+    # imported only here: a restarted child is back sooner without it
+    from gateway.store.migrate import open_store
+
+    open_store(settings.database_url, home).dispose()
 
 
 def prepare_store(settings: Settings, home: Home, demo: bool) -> str:
@@ -122,12 +141,13 @@ def _program() -> str:
     return str(program.relative_to(here)) if program.is_relative_to(here) else "gateway"
 
 
-def welcome(ws: str, key: str) -> str:
-    """What a newcomer pastes to see ticks."""
+def welcome(ws: str, api: str, key: str) -> str:
+    """What a newcomer pastes to see ticks and to place an order."""
     return f'''
-The gateway streams simulated ticks.
+The gateway streams simulated ticks, and fills paper orders on them.
 
   In a browser  {ws.replace("ws", "http", 1)}/#key={key}
+  REST API      {api}/docs
   WebSocket     {ws}
   API key       {key}
 
@@ -136,12 +156,14 @@ Paste this into Python after `pip install openalgo`:
     import time
     from openalgo import api
 
-    client = api(api_key="{key}", host="http://127.0.0.1:5000", ws_url="{ws}")
+    client = api(api_key="{key}", host="{api}", ws_url="{ws}")
     instruments = [{{"exchange": "NSE", "symbol": "RELIANCE"}}, {{"exchange": "NSE_INDEX", "symbol": "NIFTY"}}]
     client.connect()
     client.subscribe_ltp(instruments, on_data_received=print)
     time.sleep(10)
     client.disconnect()
+    print(client.placeorder(symbol="RELIANCE", exchange="NSE", action="BUY", quantity=1))
+    print(client.positionbook())
 
 Or watch in another terminal: {_program()} watch NSE:RELIANCE NSE_INDEX:NIFTY        Stop with Ctrl-C.
 '''

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.settings import brokers
+from gateway.settings import brokers, kafka
 
 if TYPE_CHECKING:
     from gateway.config import Settings
@@ -149,7 +149,7 @@ def together(settings: Settings) -> list[str]:
         found.append(f"{missing} is not set; it must hold a file when the other of WS_TLS_CERT and WS_TLS_KEY does")
     if "replay" in settings.feeds and settings.replay_file is None:
         found.append("REPLAY_FILE is not set; with FEEDS=replay it must hold the path of a recording")
-    found += _adapters(settings) + _ports(settings) + _curve(settings)
+    found += _adapters(settings) + _ports(settings) + _curve(settings) + kafka.together(settings)
     return found
 
 

@@ -21,14 +21,12 @@ if TYPE_CHECKING:
     from gateway.config import Settings
 
 PREFIXES = ("WS_", "WEBSOCKET_", "ZMQ_", "GATEWAY_", "SIMULATED_", "SANDBOX_", "KAFKA_")
+#: read by the tests only
+TESTS = "GATEWAY_TEST_"
 #: set by a parent process for its children, never by people: pipe ends and the clock's fixed offset in ns
 READY_FD, PARENT_FD, CLOCK_OFFSET = "GATEWAY_READY_FD", "GATEWAY_PARENT_FD", "GATEWAY_CLOCK_OFFSET_NS"
 #: variables of the trade process that the gateway does not read yet (order-events, sandbox); no warning for them
-LATER = frozenset(
-    """SANDBOX_ENGINE_TYPE SANDBOX_ENGINE_FALLBACK KAFKA_BOOTSTRAP_SERVERS KAFKA_ORDER_EVENTS_TOPIC
-    KAFKA_ESB_EVENTS_TOPIC KAFKA_CONSUMER_GROUP KAFKA_PRODUCER_COMPRESSION KAFKA_PRODUCER_BATCH_SIZE
-    KAFKA_PRODUCER_LINGER_MS KAFKA_PRODUCER_REQUEST_TIMEOUT_MS KAFKA_SECURITY_PROTOCOL""".split()
-)
+LATER = frozenset(("SANDBOX_ENGINE_TYPE", "SANDBOX_ENGINE_FALLBACK"))
 
 
 def reloadable(model: type[BaseModel]) -> frozenset[str]:
@@ -74,7 +72,7 @@ def unknown(environment: Mapping[str, str], about: Mapping[str, About]) -> list[
         known |= {item.variable, *item.aliases}
     lines = []
     for name in sorted(environment):
-        if name.startswith(PREFIXES) and name not in known:
+        if name.startswith(PREFIXES) and name not in known and not name.startswith(TESTS):
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
             lines.append(f"{name} is not a setting of the gateway" + (f"; did you mean {near[0]}?" if near else ""))
     return lines

@@ -239,7 +239,7 @@ class IdempotencyRow(_UserKey, Base):
     __tablename__ = "idempotency_keys"
     __table_args__ = (Index("ix_idempotency_keys_created", "created"),)
 
-    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
     #: SHA-256 of endpoint and body, hex
     digest: Mapped[str] = mapped_column(String(64))
     status: Mapped[int]

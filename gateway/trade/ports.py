@@ -36,6 +36,9 @@ class Prices(Protocol):
     def last(self, instrument: Instrument) -> Decimal | None:
         """The newest price (INR), however old."""
 
+    def age_s(self, instrument: Instrument) -> float:
+        """How long ago the newest price arrived, s; infinite where there is none."""
+
     async def wait_for(self, instrument: Instrument, wait_s: float = 1.0) -> Quote | None:
         """A fresh price; an instrument that is not held is subscribed, waited for and kept for 60 s."""
 
@@ -141,8 +144,8 @@ class Once(Protocol):
     def success(self, answer: Mapping[str, Any]) -> Kept:
         """The kept form of an answer."""
 
-    def refusal(self, error: Exception) -> Kept:
-        """The kept form of a refusal that was recorded."""
+    def refusal(self, error: Exception) -> Kept | None:
+        """The kept form of a refusal; None where trying again makes sense."""
 
 
 class TradeService(Protocol):

@@ -14,9 +14,11 @@ import json
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -33,6 +35,8 @@ T = TypeVar("T")
 MODES = ("ltp", "quote", "full")
 #: instruments of one connection (KITE section 1)
 MAX_TOKENS = 3000
+#: instruments of one `/quote` request (KITE_REST "Quotes")
+MAX_QUOTES = 500
 # the server's side of a test is not what its logs are looked at for
 _silent = logging.getLogger("tests.simulators.kite")
 _silent.setLevel(logging.CRITICAL)
@@ -68,6 +72,12 @@ class KiteServer:
         self.requests: list[str] = []
         self.refused = 0
         self.accepted = 0
+        #: what `/quote` was asked for, one list of `EXCHANGE:TRADINGSYMBOL` for each request let in, and when
+        #: (monotonic, s)
+        self.quote_requests: list[list[str]] = []
+        self.quote_times: list[float] = []
+        #: answered to `/quote` in place of 200, with the broker's form of an error
+        self.quote_status = 200
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._server: Server | None = None
@@ -112,6 +122,13 @@ class KiteServer:
     def tick(self, *tokens: int) -> None:
         """Moves each of `tokens` once, in this order, one frame for all of a client's."""
         self._run(self._tick(tokens))
+
+    def set_price(self, name: str, price: float, *, silent: bool = True) -> None:
+        """Moves `EXCHANGE:TRADINGSYMBOL` to a price, INR; the stream says so, too, unless `silent`."""
+        token = self.market.token(name)
+        self._run(self._set_price(token, price))
+        if not silent:
+            self._run(self._deliver_to_all(token))
 
     def close_clients(self, code: int = 1000) -> None:
         """Closes every connection with a close frame."""
@@ -163,6 +180,13 @@ class KiteServer:
             return _answer(403, b'{"status":"error","error_type":"TokenException","message":"Incorrect token"}')
         if path == "/quote":
             names = parse_qs(query).get("i", [])
+            if request.headers.get("X-Kite-Version") != "3" or not 1 <= len(names) <= MAX_QUOTES:
+                return _answer(400, b'{"status":"error","error_type":"InputException","message":"Invalid request"}')
+            self.quote_requests.append(names)
+            self.quote_times.append(time.monotonic())
+            if self.quote_status != 200:
+                body = b'{"status":"error","error_type":"NetworkException","message":"Too many requests"}'
+                return _answer(self.quote_status, body)
             return _answer(200, json.dumps(quote_json(self.market, names)).encode(), "application/json")
         return _answer(200, gzip.compress(instruments_csv().encode()), "text/csv", encoding="gzip")
 
@@ -205,6 +229,13 @@ class KiteServer:
             self.market.step([token])
         for client in list(self.clients):
             await self._deliver(client, [token for token in tokens if token in client.modes])
+
+    async def _set_price(self, token: int, price: float) -> None:
+        self.market.set_price(token, price)
+
+    async def _deliver_to_all(self, token: int) -> None:
+        for client in list(self.clients):
+            await self._deliver(client, [token] if token in client.modes else [])
 
     async def _broadcast(self, data: bytes | str) -> None:
         for client in list(self.clients):
@@ -269,7 +300,7 @@ def _answer(status: int, body: bytes, kind: str = "application/json", encoding: 
     headers = Headers({"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close"})
     if encoding:
         headers["Content-Encoding"] = encoding
-    return Response(status, "OK" if status == 200 else "Forbidden", headers, body)
+    return Response(status, HTTPStatus(status).phrase, headers, body)
 
 
 def main() -> None:

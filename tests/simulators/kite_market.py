@@ -95,6 +95,21 @@ class Market:
         self._move(book)
         return book
 
+    def token(self, name: str) -> int:
+        """The token of `EXCHANGE:TRADINGSYMBOL`. Raises KeyError."""
+        return {f"{row.exchange}:{row.tradingsymbol}": token for token, row in self.rows.items()}[name]
+
+    def set_price(self, token: int, price: float) -> Book:
+        """Trades once at `price`, INR; market time goes on by a second."""
+        self.now += 1
+        book = self.books[token]
+        book.ltp = round(price * divisor(token))
+        book.high, book.low = max(book.high, book.ltp), min(book.low, book.ltp)
+        book.time = self.now
+        if not book.is_index:
+            self._fill(book)
+        return book
+
     def _opening(self, row: Row) -> Book:
         book = Book(row.instrument_token, time=self.now)
         scale = divisor(book.token)

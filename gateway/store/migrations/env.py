@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from gateway.store import trade_tables  # noqa: F401 - its tables belong to the same metadata
+from gateway.store import relay_tables, trade_tables  # noqa: F401 - their tables belong to the same metadata
 from gateway.store.tables import Base
 
 connection = context.config.attributes["connection"]

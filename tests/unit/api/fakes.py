@@ -19,6 +19,7 @@ from gateway.errors import StoreError
 from gateway.model import User
 from gateway.trade.core import basket, gtt, inputs, smart
 from gateway.trade.core.errors import OrderError, TerminalOrderError, UnknownOrderError, wrong
+from gateway.trade.ports import Kept, Once
 
 KEY = "key-of-asha-0123456789abcdef"
 OTHER_KEY = "key-of-ravi-0123456789abcdef"
@@ -44,9 +45,13 @@ class FakeService:
     fail: Exception | None = None
     hold: asyncio.Event | None = None
     analyze: bool = True
+    #: what an earlier process kept
+    answers: dict[tuple[str, str], Kept] = field(default_factory=dict)
     _ids: Any = field(default_factory=lambda: itertools.count(1))
 
-    async def call(self, user_id: str, endpoint: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    async def call(
+        self, user_id: str, endpoint: str, fields: Mapping[str, Any], once: Once | None = None
+    ) -> dict[str, Any]:
         """See TradeService."""
         self.calls.append((user_id, endpoint, dict(fields)))
         if self.hold is not None:
@@ -56,6 +61,10 @@ class FakeService:
         method: Callable[[Mapping[str, Any]], dict[str, Any]] = getattr(self, "_" + endpoint.replace("/", "_"))
         mode = {"mode": "analyze"} if self.analyze else {}
         return {"status": "success", **mode, **method(fields)}
+
+    async def kept(self, user_id: str, key: str) -> Kept | None:
+        """See TradeService."""
+        return self.answers.get((user_id, key))
 
     def _new_id(self) -> str:
         return f"26112100{next(self._ids):06d}"

@@ -225,7 +225,7 @@ def _trade_users() -> None:
 def _idempotency_keys() -> None:
     op.create_table(
         "idempotency_keys",
-        sa.Column("key", sa.String(128), nullable=False),
+        sa.Column("key", sa.String(255), nullable=False),
         sa.Column("digest", sa.String(64), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
         sa.Column("answer", sa.Text(), nullable=False),
