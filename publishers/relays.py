@@ -73,7 +73,8 @@ class Relays:
 
     def collect(self) -> Iterator[Metric]:
         """The `gateway_outbox_*` families. Called by prometheus-client."""
-        for kind, name, text, read in _FAMILIES:
+        for name, (rises, text, read) in _FAMILIES.items():
+            kind = CounterMetricFamily if rises else GaugeMetricFamily
             family: Any = kind(name, text, labels=["publisher"])
             for relay in self.relays:
                 family.add_metric([relay.name], read(relay))
@@ -106,10 +107,11 @@ def _words(relay: Relay) -> str:
     return f"{text}; {relay.trouble}" if relay.trouble else text
 
 
-_FAMILIES: Final[tuple[tuple[type[Metric], str, str, Callable[[Relay], float]], ...]] = (
-    (GaugeMetricFamily, "gateway_outbox_backlog", "Events not delivered yet", lambda one: one.backlog.rows),
-    (GaugeMetricFamily, "gateway_outbox_oldest_seconds", "Age of the oldest event not delivered, s", Relay.oldest_s),
-    (CounterMetricFamily, "gateway_outbox_published", "Events delivered", lambda one: one.published),
-    (CounterMetricFamily, "gateway_outbox_failures", "Tries that failed", lambda one: one.failures),
-    (CounterMetricFamily, "gateway_outbox_poisoned", "Events set aside: see outbox_poison", lambda one: one.poisoned),
-)
+#: family -> whether it only rises, help, reading
+_FAMILIES: Final[dict[str, tuple[bool, str, Callable[[Relay], float]]]] = {
+    "gateway_outbox_backlog": (False, "Events not delivered yet", lambda one: one.backlog.rows),
+    "gateway_outbox_oldest_seconds": (False, "Age of the oldest event not delivered, s", Relay.oldest_s),
+    "gateway_outbox_published": (True, "Events delivered", lambda one: one.published),
+    "gateway_outbox_failures": (True, "Tries that failed", lambda one: one.failures),
+    "gateway_outbox_poisoned": (True, "Events set aside, see table outbox_poison", lambda one: one.poisoned),
+}

@@ -20,7 +20,7 @@ from gateway.settings.fields import About, describe
 if TYPE_CHECKING:
     from gateway.config import Settings
 
-PREFIXES = ("WS_", "WEBSOCKET_", "ZMQ_", "GATEWAY_", "SIMULATED_", "SANDBOX_", "KAFKA_")
+PREFIXES = ("WS_", "WEBSOCKET_", "ZMQ_", "GATEWAY_", "SIMULATED_", "SANDBOX_", "KAFKA_", "SOCKETIO_")
 #: read by the tests only
 TESTS = "GATEWAY_TEST_"
 #: set by a parent process for its children, never by people: pipe ends and the clock's fixed offset in ns
