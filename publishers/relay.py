@@ -206,8 +206,12 @@ class Relay:
             before_sleep=self._failed,
             reraise=True,
         )
-        result: T = await retrying(act)
-        return result
+
+        async def attempt() -> T:
+            # tenacity awaits only what it sees to be a coroutine function
+            return await act()
+
+        return await retrying(attempt)
 
     def _failed(self, state: RetryCallState) -> None:
         self.failures += 1

@@ -60,14 +60,17 @@ class ClientSocket(AsyncSocket):  # type: ignore[misc]
             return
         await super().send(pkt)
 
+    async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
+        """Closes; a long-polling request that waits is answered, the task that writes to a WebSocket ends."""
+        await super().close(wait=wait, abort=abort, reason=reason)
+        self.queue.put_nowait(None)
+
     async def cut(self) -> None:
         """Ends the connection without waiting for the client; what waited for it is thrown away."""
-        await self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
         while not self.queue.empty():
             self.queue.get_nowait()
             self.queue.task_done()
-        # ends the task that writes to the WebSocket
-        self.queue.put_nowait(None)
+        await self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
 
 
 class _Sockets(dict[str, Any]):

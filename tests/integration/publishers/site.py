@@ -58,6 +58,10 @@ def commit(engine: Engine, user_id: str, numbers: Sequence[int], **more: Any) ->
         append_events(connection, events)
 
 
+class RefusedError(Exception):
+    """The server did not let a client in."""
+
+
 class Site:
     """One server process' worth of Socket.IO; runs on the event loop of the test."""
 
@@ -116,8 +120,24 @@ class Listener:
         self._url, self._transports = url, list(transports)
 
     async def connect(self, **auth: Any) -> Listener:
-        """Raises socketio's ConnectionError where it is refused."""
-        await self.client.connect(self._url, auth=auth or None, transports=self._transports, wait_timeout=15)
+        """Raises RefusedError with what the server says."""
+        answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        async def on_connect() -> None:
+            answered.set_result("")
+
+        async def on_refusal(said: Any = None) -> None:
+            if not answered.done():
+                answered.set_result(str(said["message"] if isinstance(said, dict) else said))
+
+        self.client.on("connect", on_connect)
+        self.client.on("connect_error", on_refusal)
+        await self.client.connect(self._url, auth=auth or None, transports=self._transports, wait=False)
+        async with asyncio.timeout(15):
+            reason = await answered
+        if reason:
+            await self.client.disconnect()
+            raise RefusedError(reason)
         return self
 
     async def close(self) -> None:

@@ -7,11 +7,11 @@ import asyncio
 import httpx
 import pytest
 from pydantic import SecretStr
-from socketio.exceptions import ConnectionError as RefusedError
+from socketio.exceptions import ConnectionError as NotConnectedError
 from sqlalchemy import Engine
 
 from gateway.store.keys import KeyStore
-from tests.integration.publishers.site import FakeSettings, Listener, Site, commit, eventually
+from tests.integration.publishers.site import FakeSettings, Listener, RefusedError, Site, commit, eventually
 
 Stored = tuple[Engine, KeyStore]
 both = pytest.mark.parametrize("transports", [("polling",), ("websocket",)], ids=["polling", "websocket"])
@@ -150,7 +150,7 @@ async def test_origins_and_the_application_beside_it(stored: Stored) -> None:
 async def test_only_the_transports_of_the_settings(stored: Stored) -> None:
     key = stored[1].add("asha")
     async with Site(*stored, FakeSettings(socketio_transports=("websocket",))) as site:
-        with pytest.raises(RefusedError):
+        with pytest.raises(NotConnectedError):
             await Listener(site.url, ["polling"]).connect(apikey=key)
         await (await Listener(site.url, ["websocket"]).connect(apikey=key)).close()
 
