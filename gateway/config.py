@@ -20,7 +20,7 @@ STREAM = "WebSocket limits"
 FEED = "Feeds"
 BUS = "Tick bus and tick stream"
 COMMON = "Everywhere"
-TRADE = "Trade process (read and checked now, used once the trade process is part of the gateway)"
+TRADE = "Trade process: REST API and paper trading"
 EVENTS = "Order events"
 KAFKA = "Kafka (with ORDER_EVENT_MODE KAFKA or BOTH, or KAFKA_INBOUND)"
 

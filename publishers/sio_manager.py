@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
+import orjson
 import socketio
+from redis.exceptions import RedisError
 
 from gateway import log as logs
+from gateway.errors import StoreError
+from publishers.base import Event, TransportDownError
 
 log = logs.get(__name__)
 
+#: `Outbox.missed`: user (None: all), after which event, how many at most
+History = Callable[[str | None, int, int], list[Event]]
 NAMESPACE: Final = "/"
 #: live events held back for one client; past it the client must come again
 HELD_MAX: Final = 5_000
+
+#: a relay repeats at most so many events; a number that is further back belongs to another database
+REPEATED_MAX: Final = 20_000
+#: how long Redis may take for one event, s, and how long to wait until it is asked again
+REDIS_S: Final = 3.0
+_AGAIN_S: Final = 0.5
 
 
 class Held:
@@ -37,6 +50,8 @@ class HoldingManager(socketio.AsyncManager):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.held: dict[str, Held] = {}
+        #: the last event this process told its clients; 0: none yet
+        self.told = 0
 
     async def emit(
         self, event: str, data: Any, namespace: str, room: str | None = None, skip_sid: Any = None, **more: Any
@@ -44,10 +59,19 @@ class HoldingManager(socketio.AsyncManager):  # type: ignore[misc]
         """Sends to all clients in `room`; to those that are behind, only when it is their turn."""
         room = more.pop("to", None) or room
         more.pop("ignore_queue", None)
+        if isinstance(data, dict) and not self._is_new(data.get("event_id", 0)):
+            return
         skip = [skip_sid] if isinstance(skip_sid, str) else list(skip_sid or ())
         if self.held and isinstance(data, dict):
             skip += self._hold_back(event, data, namespace, room)
         await super().emit(event, data, namespace, room=room, skip_sid=skip, **more)
+
+    def _is_new(self, number: int) -> bool:
+        """False for an event that was told already: a relay repeats the last ones after a crash."""
+        if self.told - REPEATED_MAX < number <= self.told:
+            return False
+        self.told = number
+        return True
 
     def _hold_back(self, event: str, data: dict[str, Any], namespace: str, room: str | None) -> list[str]:
         """The clients in `room` that must not get this event now."""
@@ -90,17 +114,59 @@ class HoldingManager(socketio.AsyncManager):  # type: ignore[misc]
 
 
 class SharedManager(socketio.AsyncRedisManager, HoldingManager):  # type: ignore[misc]
-    """The same for several processes that share rooms through Redis."""
+    """The same for several processes that share rooms through Redis.
 
-    def __init__(self, url: str) -> None:
+    While Redis is away events wait in the outbox. A process that did not hear Redis for a while reads from the outbox
+    what was told meanwhile.
+    """
+
+    def __init__(self, url: str, history: History) -> None:
         options = {"socket_connect_timeout": 2, "health_check_interval": 15}
         socketio.AsyncRedisManager.__init__(self, url, redis_options=options)
+        self._history = history
+        #: room of an event's user
+        self.room: Callable[[str], str] = str
 
     async def close(self) -> None:
         """Ends the listening and the connections."""
         task = getattr(self, "thread", None)
         if task is not None:
             task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         for one in (self.pubsub, self.redis):
             if one is not None:
                 await one.aclose()
+
+    async def _publish(self, data: dict[str, Any]) -> None:
+        """Tells the other processes. Raises TransportDownError, where the library only writes to the log."""
+        try:
+            if not self.connected:
+                self._redis_connect()
+            async with asyncio.timeout(REDIS_S):
+                await self.redis.publish(self.channel, self.json.dumps(data))
+        except (RedisError, OSError, TimeoutError) as error:
+            if data.get("method") == "emit":
+                raise TransportDownError(f"Redis: {type(error).__name__}") from None
+
+    async def _redis_listen_with_retries(self) -> AsyncIterator[Any]:
+        """What other processes tell; comes back within a second of Redis, without a gap."""
+        while True:
+            try:
+                self._redis_connect()
+                await self.pubsub.subscribe(self.channel)
+                await self._catch_up()
+                async for message in self.pubsub.listen():
+                    yield message
+            except (RedisError, OSError, StoreError) as error:
+                logs.limited(log, "redis", 0.1).warning("Redis is away", reason=type(error).__name__)
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _catch_up(self) -> None:
+        """Tells what was published while this process did not listen."""
+        while self.told:
+            events = await asyncio.to_thread(self._history, None, self.told, 500)
+            for event in events:
+                data = {**orjson.loads(event.payload), "event_id": event.id}
+                await HoldingManager.emit(self, event.event_type, data, NAMESPACE, room=self.room(event.user_id))
+            if len(events) < 500:
+                return

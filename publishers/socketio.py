@@ -14,10 +14,10 @@ import socketio
 from gateway import log as logs
 from gateway.errors import CapacityError, StoreError
 from gateway.model import User
-from publishers.base import Event, EventPublisher, PoisonError
+from publishers.base import Event, EventPublisher, PoisonError, TransportDownError
 from publishers.sio_doors import Doors, Visit, place_key
 from publishers.sio_engine import QUEUE_MAX, ClientSocket, EngineServer
-from publishers.sio_manager import NAMESPACE, Held, HoldingManager, SharedManager
+from publishers.sio_manager import NAMESPACE, Held, History, HoldingManager, SharedManager
 
 log = logs.get(__name__)
 
@@ -42,8 +42,6 @@ _LOCALHOST: Final = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1
 _PUBLIC: Final = "public"
 
 LookUp = Callable[[str], Awaitable[User | None]]
-#: `Outbox.missed`: user (None: all), after which event, how many at most
-History = Callable[[str | None, int, int], list[Event]]
 #: `KeyStore.revoked_since`: newest revocation number and the key ids revoked after the given one
 Revoked = Callable[[int], tuple[int, Sequence[int]]]
 Scope = MutableMapping[str, Any]
@@ -93,8 +91,8 @@ class SocketIoPublisher(EventPublisher):
     def __init__(self, settings: SocketIoSettings, look_up: LookUp, history: History, revoked: Revoked) -> None:
         url = settings.socketio_redis_url.get_secret_value()
         logs.know_secret(url)
-        self._manager: HoldingManager = SharedManager(url) if url else HoldingManager()
         self._shared, self._public = bool(url), settings.socketio_public
+        self._manager = self._make_manager(url, history)
         self._origins = settings.cors_allowed_origins
         self._doors = Doors(look_up, settings.ws_auth_failures_per_minute, settings.socketio_public)
         self._history, self._revoked = history, revoked
@@ -140,18 +138,26 @@ class SocketIoPublisher(EventPublisher):
     async def publish(self, events: Sequence[Event]) -> int:
         """Hands the events to the connected clients' queues; never waits for a client."""
         for index, event in enumerate(events):
-            if self._shared or self.clients:
-                room = _PUBLIC if self._public else _room(event.user_id)
-                try:
-                    data = _data(event)
-                except PoisonError:
-                    if index:
-                        return index
-                    raise
-                await self._sio.emit(event.event_type, data, room=room)
+            try:
+                if self._shared or self.clients:
+                    await self._sio.emit(event.event_type, _data(event), room=self._room(event.user_id))
+            except (PoisonError, TransportDownError):
+                if index:
+                    return index
+                raise
             if index % 50 == 49:
                 await asyncio.sleep(0)
         return len(events)
+
+    def _room(self, user_id: str) -> str:
+        return _PUBLIC if self._public else f"user:{user_id}"
+
+    def _make_manager(self, url: str, history: History) -> HoldingManager:
+        if not url:
+            return HoldingManager()
+        manager = SharedManager(url, history)
+        manager.room = self._room
+        return manager
 
     def _server(self, transports: Iterable[str]) -> _Server:
         server = _Server(
@@ -194,7 +200,7 @@ class SocketIoPublisher(EventPublisher):
         if visit.last_event_id is not None:
             self._manager.held[sid] = Held(visit.last_event_id)
             self._in_background(self._replay(sid, visit))
-        await self._sio.enter_room(sid, _PUBLIC if self._public else _room(visit.user_id))
+        await self._sio.enter_room(sid, self._room(visit.user_id))
 
     async def _disconnect(self, sid: str, _reason: object = None) -> None:
         self.clients.pop(sid, None)
@@ -266,10 +272,6 @@ class SocketIoPublisher(EventPublisher):
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _room(user_id: str) -> str:
-    return f"user:{user_id}"
 
 
 def _data(event: Event) -> dict[str, Any]:

@@ -14,20 +14,37 @@ from tests.servers import free_port
 PASSWORD = "a-password-of-redis"
 
 
+class Redis:
+    """A server on loopback that keeps nothing. Raises OSError where none is installed."""
+
+    def __init__(self, folder: str) -> None:
+        self.port = free_port()
+        self.url = f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
+        self._folder = folder
+        self.start()
+
+    def start(self) -> None:
+        """Also after `stop`, on the same port."""
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        command = ["redis-server", *options, "--dir", self._folder, "--requirepass", PASSWORD]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _wait(self.port, self._process)
+
+    def stop(self) -> None:
+        """At once."""
+        self._process.kill()
+        self._process.wait(10)
+
+
 @contextmanager
-def redis() -> Iterator[str]:
-    """Redis on loopback, nothing kept; gives its URL. Raises OSError where none is installed."""
-    port = free_port()
+def redis() -> Iterator[Redis]:
+    """A throw-away Redis."""
     with tempfile.TemporaryDirectory(prefix="gw-redis-") as folder:
-        options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
-        command = ["redis-server", *options, "--requirepass", PASSWORD]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        server = Redis(folder)
         try:
-            _wait(port, process)
-            yield f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
+            yield server
         finally:
-            process.terminate()
-            process.wait(10)
+            server.stop()
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:

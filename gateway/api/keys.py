@@ -67,6 +67,10 @@ class Keys:
             self._known.popitem(last=False)
         return user
 
+    def forget(self) -> None:
+        """Forgets what was looked up: the next request asks the database."""
+        self._known.clear()
+
     def close(self) -> None:
         """Ends the threads; look-ups under way are let go."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 import socket
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -66,12 +68,15 @@ _CARE_S: Final = 30.0
 #: how long idempotent answers are kept
 _KEEP: Final = timedelta(days=1)
 #: how long the writer may take for what is queued at a stop, s
-_LAST_COMMITS_S: Final = 2.0
+_LAST_COMMITS_S: Final = 1.5
+#: how long the last updates may take to leave, ms
+_LINGER_MS: Final = 500
 _PORT_WAIT_S: Final = 3.0
 
 
 def run(settings: Settings) -> int:
     """Runs the trade process until SIGTERM or SIGINT; returns the exit code."""
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     return uvloop.run(TradeApp(settings).run())
 
 
@@ -91,6 +96,11 @@ def _exact(value: float) -> Decimal:
     return Decimal(str(value))
 
 
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 class TradeApp:
     """All parts of the process. `run` is the only entry."""
 
@@ -98,7 +108,8 @@ class TradeApp:
         self.settings = settings
         self._clock_ns = settings.clock()
         self._stopping: asyncio.Event | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._ends = AsyncExitStack()
+        self._code = 0
 
     def now(self) -> datetime:
         """Trading time, to the microsecond."""
@@ -108,41 +119,44 @@ class TradeApp:
     async def run(self) -> int:
         """Starts everything, waits for a signal, stops everything."""
         self._stopping = asyncio.Event()
-        code = 0
-        try:
-            self._compose()
-            url = await self._start()
-        except GatewayError as error:
-            log.error(str(error))
-            self._stopping.set()
-            code = 1
-        else:
+        # what is made registers how it ends; the last made ends first
+        async with AsyncExitStack() as self._ends:
+            try:
+                self._compose()
+                url = await self._start()
+            except GatewayError as error:
+                log.error(str(error))
+                return 1
             self._signals()
             # Everything made so far stays: the collector need not walk it while orders wait.
             gc.collect()
             gc.freeze()
             report_ready(api=url)
-        await self._stopping.wait()
-        await self._stop()
-        return code or self._code
-
-    _code = 0
+            await self._stopping.wait()
+        return self._code
 
     def _compose(self) -> None:
-        settings = self.settings
+        settings, ends = self.settings, self._ends
         self.home = Home(settings.gateway_home)
-        self.engine = make_engine(settings.database_url)
-        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.calendar = calendar.parse(self._calendars())
+        self.engine = make_engine(settings.database_url)
+        ends.callback(self.engine.dispose)
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        ends.callback(self.context.destroy, linger=_LINGER_MS)
         self.matcher = Matcher()
         self.health = Health(time.time_ns())
         self.prices = MarketData(self.matcher, settings.sandbox_max_price_age_s, self._paused)
         curve = settings.curve()
         bus = f"tcp://{reachable(settings.zmq_host)}:{settings.zmq_port}"
         self.updates = UpdatePublisher(self.context, bus, curve[0] if curve else None)
-        self.writer = Writer(self.engine, asyncio.get_running_loop())
+        ends.callback(self.updates.stop)
         self.queries = Queries(self.engine)
+        ends.callback(self.queries.stop)
+        self.keys = Keys(KeyStore(self.engine, self.home.key_secret()).verify)
+        ends.callback(self.keys.close)
+        self.writer = Writer(self.engine, asyncio.get_running_loop())
         self.listener = Listener(self.prices, self.health, self.queries, self.updates)
+        self.listener.invalidate = lambda _user_id, _cache_type: self.keys.forget()
         self.stream = StreamReader(lambda: Place.of(settings), self.listener)
         self.masters = Masters(settings.gateway_home, self._own_records, settings.feeds, lenient=not settings.feeds)
 
@@ -161,7 +175,8 @@ class TradeApp:
     async def _start(self) -> str:
         settings = self.settings
         await asyncio.to_thread(self.masters.load)
-        self.writer.start()
+        await asyncio.to_thread(self.writer.start)
+        self._ends.push_async_callback(self._last_commits)
         today = self.calendar.trading_day(self.now())
         stored, newest, prices = await asyncio.to_thread(self._read, self.calendar.day_begin(today))
         self._make_desk(newest, prices)
@@ -178,11 +193,19 @@ class TradeApp:
         self.service = Service(self.desk, self.prices, self.masters, self.queries, self.fallback)
         await self.days.run(self.now())
         self.stream.start(self.context)
+        self._ends.callback(self.stream.stop)
         self.prices.connect(self.stream)
         self.fallback.start()
-        url = await self._serve()
-        self._tasks = {asyncio.create_task(self._each_second()), asyncio.create_task(self._care())}
-        return url
+        self._ends.push_async_callback(self.fallback.stop)
+        for work in (self._each_second(), self._care()):
+            self._ends.push_async_callback(_ended, asyncio.create_task(work))
+        return await self._serve()
+
+    async def _last_commits(self) -> None:
+        if not await asyncio.to_thread(self.writer.stop, _LAST_COMMITS_S):
+            log.error("the database did not take the last changes in time; they were not acknowledged")
+        # their outcomes are told before the sockets close
+        await asyncio.sleep(0)
 
     def _read(self, begin: datetime) -> tuple[list[Any], int, dict[Instrument, Decimal]]:
         return books.load_users(self.engine, begin), books.newest_id(self.engine), books.last_prices(self.engine)
@@ -207,12 +230,12 @@ class TradeApp:
             self.updates, self.desk.positions_of, self.desk.seq_of, self.prices.last,
             lambda: self.calendar.trading_day(self.now()), settings.message_throttle_ms / 1000,
         )  # fmt: skip
+        self._ends.callback(self.marks.stop)
         self.prices.subscribe(Priority.CRITICAL, self.desk.on_ticks)
         self.prices.subscribe(Priority.HIGH, lambda ticks: self.marks.on_ticks(self.prices.instruments_of(ticks)))
 
     async def _serve(self) -> str:
         settings = self.settings
-        self.keys = Keys(KeyStore(self.engine, self.home.key_secret()).verify)
         counts = ApiMetrics()
         self.api = create_app(
             self.service,
@@ -223,8 +246,10 @@ class TradeApp:
             websocket_url=lambda: websocket_url(settings),
             counts=counts,
         )
-        self.server = ApiServer(server_config(self.api))
-        return await self.server.start(await self._socket())
+        server = ApiServer(server_config(self.api))
+        url = await server.start(await self._socket())
+        self._ends.push_async_callback(server.stop)
+        return url
 
     async def _socket(self) -> socket.socket:
         """The API's socket; a predecessor that is still dying may hold its port for a moment."""
@@ -236,28 +261,6 @@ class TradeApp:
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(0.05)
-
-    async def _stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for name, stop in (("server", "stop"), ("fallback", "stop")):
-            part = getattr(self, name, None)
-            if part is not None:
-                await getattr(part, stop)()
-        self.stream.stop()
-        if hasattr(self, "marks"):
-            self.marks.stop()
-        if not await asyncio.to_thread(self.writer.stop, _LAST_COMMITS_S):
-            log.error("the database did not take the last changes in time; they were not acknowledged")
-        # outcomes of the last commits are told before the sockets close
-        await asyncio.sleep(0)
-        self.queries.stop()
-        if hasattr(self, "keys"):
-            self.keys.close()
-        self.updates.stop()
-        self.context.destroy(linger=500)
-        self.engine.dispose()
 
     def _signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -281,8 +284,7 @@ class TradeApp:
 
     def _paused(self) -> bool:
         """Stale prices; polled ones are as good as a feed's."""
-        polling = hasattr(self, "fallback") and self.fallback.polling
-        return self.health.stale(time.time_ns()) and not polling
+        return self.health.stale(time.time_ns()) and not self.fallback.polling
 
     def _needed(self) -> list[Instrument]:
         """What fallback polling asks for: everything with an order or a position, while its exchange trades."""

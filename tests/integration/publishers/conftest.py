@@ -36,10 +36,10 @@ def node_script() -> Path:
     return JS / "listen.mjs"
 
 
-@pytest.fixture(scope="session")
-def redis_url() -> Iterator[str]:
+@pytest.fixture
+def redis() -> Iterator[redis_server.Redis]:
     """A throw-away Redis. Skips where none is installed."""
     if shutil.which("redis-server") is None:
         pytest.skip("Redis is not installed (Debian: apt-get install redis-server)")
-    with redis_server.redis() as url:
-        yield url
+    with redis_server.redis() as server:
+        yield server

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class FakeSettings:
 
     socketio_transports: tuple[str, ...] = ("polling", "websocket")
     socketio_public: bool = False
-    socketio_redis_url: SecretStr = SecretStr("")
+    socketio_redis_url: SecretStr = field(default_factory=lambda: SecretStr(""))
     cors_allowed_origins: tuple[str, ...] = ()
     ws_auth_failures_per_minute: int = 10
 
@@ -159,5 +159,5 @@ class Listener:
 async def eventually(holds: Callable[[], bool], wait_s: float = 20.0) -> None:
     """Waits for a condition."""
     async with asyncio.timeout(wait_s):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - the condition is anybody's
             await asyncio.sleep(0.01)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from gateway.store.keys import KeyStore
 from tests.integration.publishers.site import FakeSettings, Listener, RefusedError, Site, commit, eventually
+from tests.redis_server import Redis
 
 Stored = tuple[Engine, KeyStore]
 both = pytest.mark.parametrize("transports", [("polling",), ("websocket",)], ids=["polling", "websocket"])
@@ -156,9 +157,9 @@ async def test_only_the_transports_of_the_settings(stored: Stored) -> None:
 
 
 @pytest.mark.asyncio
-async def test_two_servers_share_rooms_through_redis(stored: Stored, redis_url: str) -> None:
+async def test_two_servers_share_rooms_through_redis(stored: Stored, redis: Redis) -> None:
     key, other = stored[1].add("asha"), stored[1].add("ravi")
-    settings = FakeSettings(socketio_redis_url=SecretStr(redis_url))
+    settings = FakeSettings(socketio_redis_url=SecretStr(redis.url))
     async with Site(*stored, settings) as one, Site(*stored, settings, relay=False) as two:
         near = await Listener(one.url, ["websocket"]).connect(apikey=key)
         far = await Listener(two.url, ["polling"]).connect(apikey=key)
@@ -175,3 +176,25 @@ async def test_two_servers_share_rooms_through_redis(stored: Stored, redis_url: 
         assert stranger.got == []
         for client in (near, far, stranger, late):
             await client.close()
+
+
+@pytest.mark.asyncio
+async def test_events_wait_while_redis_is_away(stored: Stored, redis: Redis) -> None:
+    key = stored[1].add("asha")
+    settings = FakeSettings(socketio_redis_url=SecretStr(redis.url))
+    async with Site(*stored, settings) as one, Site(*stored, settings, relay=False) as two:
+        near = await Listener(one.url, ["websocket"]).connect(apikey=key)
+        far = await Listener(two.url, ["websocket"]).connect(apikey=key)
+        await asyncio.sleep(0.5)
+        await one.tell("asha", range(10))
+        await eventually(lambda: len(near.got) == 10 and len(far.got) == 10)
+        redis.stop()
+        await one.tell("asha", range(10, 40))
+        await asyncio.sleep(1)
+        assert far.numbers == list(range(10))
+        await asyncio.to_thread(redis.start)
+        await one.tell("asha", range(40, 50))
+        await eventually(lambda: len(near.got) >= 50 and len(far.got) >= 50, 40)
+        assert near.numbers == far.numbers == list(range(50))
+        await near.close()
+        await far.close()

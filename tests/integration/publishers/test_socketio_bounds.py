@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import statistics
 import time
@@ -20,7 +21,7 @@ Stored = tuple[Engine, KeyStore]
 
 async def _handshake(web: aiohttp.ClientWebSocketResponse, key: str) -> None:
     assert (await web.receive_str()).startswith("0{")
-    await web.send_str('40{"apikey":"%s"}' % key)
+    await web.send_str("40" + json.dumps({"apikey": key}))
     assert (await web.receive_str()).startswith("40{")
 
 
@@ -54,9 +55,7 @@ async def test_a_client_that_does_not_read_is_cut_and_delays_nobody(
 
 
 @pytest.mark.asyncio
-async def test_a_client_that_never_identifies_itself_is_let_go(
-    stored: Stored, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_client_that_never_identifies_itself_is_let_go(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socketio, "IDENTIFY_S", 0.5)
     monkeypatch.setattr(socketio, "SWEEP_S", 0.1)
     async with Site(*stored) as site, aiohttp.ClientSession() as http:

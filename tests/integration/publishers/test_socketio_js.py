@@ -53,9 +53,7 @@ async def node(script: Path, url: str, **options: Any) -> AsyncIterator[Node]:
 
 @both
 @pytest.mark.asyncio
-async def test_own_events_in_order(
-    stored: tuple[Engine, KeyStore], node_script: Path, transports: list[str]
-) -> None:
+async def test_own_events_in_order(stored: tuple[Engine, KeyStore], node_script: Path, transports: list[str]) -> None:
     asha, ravi = stored[1].add("asha"), stored[1].add("ravi")
     async with (
         Site(*stored) as site,
