@@ -82,6 +82,11 @@ class Relay:
                 await self._save()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    @property
+    def ended(self) -> bool:
+        """Whether it ended without having been told to: an error of ours."""
+        return self._task is not None and self._task.done() and not self._stopping.is_set()
+
     async def measure(self) -> None:
         """Brings `backlog` up to date. Raises StoreError."""
         self.backlog = await asyncio.to_thread(self._outbox.backlog, self.cursor)
@@ -121,10 +126,20 @@ class Relay:
             log.error(
                 "events are gone that this publisher had not delivered", publisher=self.name, first=first, last=last
             )
-        await self._insistent(self.publisher.start)
-        resumed = await self._insistent(lambda: self.publisher.resume(place.cursor))
+        await self._insistent(lambda: self._whatever_fails(self.publisher.start()))
+        resumed = await self._insistent(lambda: self._whatever_fails(self.publisher.resume(place.cursor)))
         self._saved, self.cursor = place.cursor, max(place.cursor, resumed)
         log.info("publishing order events", publisher=self.name, cursor=self.cursor, new=place.new)
+
+    async def _whatever_fails(self, work: Awaitable[T]) -> T:
+        """A publisher that cannot begin is tried again, whatever its error: the outbox keeps everything meanwhile."""
+        try:
+            return await work
+        except (TransportDownError, StoreError):
+            raise
+        except Exception as error:
+            logs.limited(log, f"begin {self.name}", 0.1).exception("a publisher did not begin", publisher=self.name)
+            raise TransportDownError(f"{type(error).__name__}: {error}") from error
 
     async def _read(self, after: int | None = None) -> list[Event]:
         start = self.cursor if after is None else after

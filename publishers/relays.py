@@ -64,8 +64,8 @@ class Relays:
         await asyncio.gather(*(relay.stop() for relay in self.relays))
 
     def ready(self) -> bool:
-        """Whether no publisher is more than 60 s behind."""
-        return all(relay.oldest_s() <= READY_S for relay in self.relays)
+        """Whether every relay runs and no publisher is more than 60 s behind."""
+        return all(not relay.ended and relay.oldest_s() <= READY_S for relay in self.relays)
 
     def status(self) -> dict[str, str]:
         """Each publisher in a few words."""

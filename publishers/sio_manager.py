@@ -120,6 +120,10 @@ class SharedManager(socketio.AsyncRedisManager, HoldingManager):  # type: ignore
     what was told meanwhile.
     """
 
+    #: redis.asyncio's client and its subscription
+    redis: Any
+    pubsub: Any
+
     def __init__(self, url: str, history: History) -> None:
         options = {"socket_connect_timeout": 2, "health_check_interval": 15}
         socketio.AsyncRedisManager.__init__(self, url, redis_options=options)
@@ -152,14 +156,18 @@ class SharedManager(socketio.AsyncRedisManager, HoldingManager):  # type: ignore
         """What other processes tell; comes back within a second of Redis, without a gap."""
         while True:
             try:
-                self._redis_connect()
+                if not self.connected:
+                    self._redis_connect()
                 await self.pubsub.subscribe(self.channel)
                 await self._catch_up()
                 async for message in self.pubsub.listen():
                     yield message
             except (RedisError, OSError, StoreError) as error:
                 logs.limited(log, "redis", 0.1).warning("Redis is away", reason=type(error).__name__)
+            await self.pubsub.aclose()
             await asyncio.sleep(_AGAIN_S)
+            # the client makes new connections itself; a subscription is begun anew, so that we know of the gap
+            self.pubsub = self.redis.pubsub(ignore_subscribe_messages=True)
 
     async def _catch_up(self) -> None:
         """Tells what was published while this process did not listen."""

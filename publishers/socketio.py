@@ -24,8 +24,8 @@ log = logs.get(__name__)
 PATH: Final = "/socket.io"
 PING_INTERVAL_S: Final = 5
 PING_TIMEOUT_S: Final = 10
-#: Engine.IO connections in all; more are told to come again
-CONNECTIONS_MAX: Final = 4_000
+#: Engine.IO connections in all; more are told to come again. The server takes 4,096 of all kinds
+CONNECTIONS_MAX: Final = 3_000
 #: what a client may send at once, bytes: it has nothing to say beside its key
 _RECEIVED_MAX: Final = 65_536
 #: how often revoked keys and clients that did not identify themselves are looked for, s

@@ -96,11 +96,12 @@ async def test_no_key_in_logs(stored: Stored, caplog: pytest.LogCaptureFixture) 
     assert not [line for line in ours if key in line]
 
 
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
 @pytest.mark.asyncio
-async def test_events_arrive_at_once(stored: Stored) -> None:
+async def test_events_arrive_at_once(stored: Stored, transport: str) -> None:
     key = stored[1].add("asha")
     async with Site(*stored) as site:
-        client = await Listener(site.url, ["websocket"]).connect(apikey=key)
+        client = await Listener(site.url, [transport]).connect(apikey=key)
         sent = []
         for number in range(100):
             await site.tell("asha", [number])
@@ -108,6 +109,6 @@ async def test_events_arrive_at_once(stored: Stored) -> None:
             await asyncio.sleep(0.01)
         await eventually(lambda: len(client.got) == 100)
         late = sorted(at - before for at, before in zip(client.at, sent, strict=True))
-        print(f"median {statistics.median(late) * 1e3:.1f} ms, p95 {late[94] * 1e3:.1f} ms")
+        print(f"{transport}: median {statistics.median(late) * 1e3:.1f} ms, p95 {late[94] * 1e3:.1f} ms")
         assert late[94] < 0.1
         await client.close()

@@ -226,3 +226,34 @@ async def test_a_publisher_that_has_later_events_moves_the_cursor(engine: Engine
     publisher = Holder("holder")
     await run(engine, publisher, upto=6)
     assert publisher.got == [5, 6]
+
+
+@pytest.mark.asyncio
+async def test_a_publisher_that_fails_to_begin_is_tried_again(engine: Engine) -> None:
+    class Late(Recorder):
+        begun = 0
+
+        async def resume(self, cursor: int) -> int:
+            self.begun += 1
+            if self.begun < 4:
+                raise ValueError("not yet") if self.begun % 2 else TransportDownError("not yet")
+            return cursor
+
+    write(engine, 3)
+    publisher = Late("late")
+    await run(engine, publisher, upto=3)
+    assert (publisher.begun, publisher.got) == (4, [1, 2, 3])
+
+
+@pytest.mark.asyncio
+async def test_an_error_of_ours_is_not_ready(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = group(engine, Recorder())
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Outbox, "read", broken)
+    found.start()
+    await until(lambda: not found.ready())
+    assert "the relay ended" in found.status()["recorder"]
+    await found.stop()
