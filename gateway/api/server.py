@@ -6,9 +6,9 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
 
 from gateway.errors import StartError
 
@@ -35,15 +35,19 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return made
 
 
-def server_config(app: FastAPI) -> uvicorn.Config:
+def server_config(app: Any, websocket: Any = "none") -> uvicorn.Config:
     """uvicorn's settings: no access log of its own (it would write the keys in queries), bounded connections.
 
-    h11 bounds the size of headers, httptools does not.
+    `app` is any ASGI application, `websocket` the protocol class for WebSocket, without pings of its own and without
+    compression (it costs more than it saves for short messages). h11 bounds the size of headers, httptools does not.
     """
     return uvicorn.Config(
         app,
         http="h11",
-        ws="none",
+        ws=websocket,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+        ws_max_size=65_536,
         lifespan="off",
         access_log=False,
         log_config=None,

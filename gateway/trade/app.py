@@ -57,6 +57,11 @@ from gateway.trade.service import Service
 from gateway.trade.stream import StreamReader
 from gateway.trade.updates import UpdatePublisher
 from gateway.trade.writer import Writer
+from publishers.cursors import Outbox
+from publishers.factory import make_publishers
+from publishers.relays import Relays
+from publishers.sio_engine import CuttingProtocol
+from publishers.socketio import SocketIoPublisher
 
 log = structlog.get_logger(__name__)
 
@@ -152,9 +157,16 @@ class TradeApp:
         ends.callback(self.updates.stop)
         self.queries = Queries(self.engine)
         ends.callback(self.queries.stop)
-        self.keys = Keys(KeyStore(self.engine, self.home.key_secret()).verify)
+        store = KeyStore(self.engine, self.home.key_secret())
+        self.keys = Keys(store.verify)
         ends.callback(self.keys.close)
-        self.writer = Writer(self.engine, asyncio.get_running_loop())
+        outbox = Outbox(self.engine)
+        self.publishers = make_publishers(
+            settings,
+            {"socketio": lambda: SocketIoPublisher(settings, self.keys.look_up, outbox.missed, store.revoked_since)},
+        )
+        self.relays = Relays(outbox, self.publishers, self.now)
+        self.writer = Writer(self.engine, asyncio.get_running_loop(), on_commit=self.relays.wake)
         self.listener = Listener(self.prices, self.health, self.queries, self.updates)
         self.listener.invalidate = lambda _user_id, _cache_type: self.keys.forget()
         self.stream = StreamReader(lambda: Place.of(settings), self.listener)
@@ -176,6 +188,8 @@ class TradeApp:
         settings = self.settings
         await asyncio.to_thread(self.masters.load)
         await asyncio.to_thread(self.writer.start)
+        self.relays.start()
+        self._ends.push_async_callback(self.relays.stop)
         self._ends.push_async_callback(self._last_commits)
         today = self.calendar.trading_day(self.now())
         stored, newest, prices = await asyncio.to_thread(self._read, self.calendar.day_begin(today))
@@ -236,17 +250,21 @@ class TradeApp:
 
     async def _serve(self) -> str:
         settings = self.settings
-        counts = ApiMetrics()
+        counts, ready = ApiMetrics(), {"feed": self._feed_ready, "database": self._database_ready}
         self.api = create_app(
             self.service,
             self.keys.look_up,
             settings,
-            ready={"feed": self._feed_ready, "database": self._database_ready},
-            metrics=exposition([TradeCollector(readings(self))], counts.registry),
+            ready={**ready, "publisher": self.relays.ready},
+            metrics=exposition([TradeCollector(readings(self))], counts.registry, self.relays.registry),
             websocket_url=lambda: websocket_url(settings),
             counts=counts,
         )
-        server = ApiServer(server_config(self.api))
+        served: Any = self.api
+        for publisher in self.publishers:
+            if isinstance(publisher, SocketIoPublisher):
+                served = publisher.wrap(served)
+        server = ApiServer(server_config(served, CuttingProtocol))
         url = await server.start(await self._socket())
         self._ends.push_async_callback(server.stop)
         return url

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from gateway.trade import events
+from gateway import order_events
 from gateway.trade.calls.books import BookCalls
 from gateway.trade.calls.call import Call
 from gateway.trade.calls.gtts import GttCalls
@@ -121,7 +121,7 @@ class Service:
             error = refused
         work = call.start()
         response = _response(answer, error)
-        work.events.insert(0, events.analyzer_update(call.endpoint, call.fields, response))
+        work.events.insert(0, order_events.analyzer_update(call.fields, response, call.endpoint))
         call.entry.state = replace(call.entry.state, logs=call.entry.state.logs + 1)
         if once is not None:
             whole = {"status": "success", "mode": ANALYZE, **answer}

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from gateway import order_events
 from gateway.instruments.record import InstrumentRecord
 from gateway.model import Instrument
-from gateway.trade import events
 from gateway.trade.calls.call import Call, objects
 from gateway.trade.core import basket, inputs, smart
 from gateway.trade.core.changes import Changes
@@ -56,7 +56,7 @@ class OrderCalls:
         current = work.account.ledger.position(asked.request.key).quantity
         request = smart.smart_request(asked.request, target, current)
         if request is None:
-            work.events.append(events.notification(asked.request.symbol, "info", smart.MATCHED))
+            work.events.append(order_events.order_notification(asked.request.symbol))
             return {"message": smart.MATCHED}
         return _placed(call, asked._replace(request=request).place(work))
 

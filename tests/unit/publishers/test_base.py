@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway import order_events as events
 from gateway.config import Settings, load_settings
 from gateway.errors import SettingsError
-from publishers import events, factory
+from publishers import factory
 from publishers.base import METHODS, Event, EventPublisher, PoisonError
 from publishers.kafka import KafkaPublisher
 from tests.unit.publishers.recorder import Recorder, event

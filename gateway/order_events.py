@@ -10,21 +10,26 @@ from gateway.wire import encode
 
 #: what a request's key is called, in any letter case and with any separator
 _KEYS: Final = frozenset({"apikey", "xapikey"})
-#: nesting deeper than this is cut off
-_DEPTH: Final = 8
+#: bounds of what is repeated of a request: nesting, characters of a text, fields of an object, rows of a list
+_DEPTH, _TEXT, _FIELDS, _ROWS = 8, 256, 64, 100
 ALREADY_MATCHED: Final = "Positions Already Matched. No Action needed."
 
 
 def without_key(value: Any, depth: int = _DEPTH) -> Any:
-    """A JSON value without any field that is called `apikey`, `api_key`, `X-API-KEY`, … at any depth."""
+    """A client's JSON value as it may be repeated.
+
+    Without any field that is called `apikey`, `api_key`, `X-API-KEY`, … at any depth, without numbers that JSON
+    readers choke on, and without long tails.
+    """
+    if isinstance(value, str):
+        return value[:_TEXT]
+    if isinstance(value, int) and abs(value) >= 2**53:
+        return "a number of more than 15 digits"
     if isinstance(value, Mapping):
-        return (
-            {str(name): without_key(held, depth - 1) for name, held in value.items() if not _secret(name)}
-            if depth
-            else {}
-        )
+        names = [name for name in value if not _secret(name)][:_FIELDS]
+        return {str(name)[:_TEXT]: without_key(value[name], depth - 1) for name in names} if depth else {}
     if isinstance(value, list | tuple):
-        return [without_key(held, depth - 1) for held in value] if depth else []
+        return [without_key(held, depth - 1) for held in value[:_ROWS]] if depth else []
     return value
 
 
@@ -73,9 +78,8 @@ def close_position_event(status: str, message: str, **more: Any) -> OutEvent:
 
 def analyzer_update(request: Mapping[str, Any], response: Mapping[str, Any], api_type: str) -> OutEvent:
     """An order call was made in analyze mode."""
-    return _event(
-        "analyzer_update", {"request": {**request, "api_type": api_type}, "response": {"mode": "analyze", **response}}
-    )
+    answered = {"mode": "analyze", **without_key(response)}
+    return _event("analyzer_update", {"request": {**without_key(request), "api_type": api_type}, "response": answered})
 
 
 def order_notification(symbol: str, status: str = "info", message: str = ALREADY_MATCHED) -> OutEvent:
@@ -85,7 +89,7 @@ def order_notification(symbol: str, status: str = "info", message: str = ALREADY
 
 def order_update(order: Mapping[str, Any], seq: int) -> OutEvent:
     """An order changed; `order` is the object of websocket-protocol, "Order updates"."""
-    return OutEvent("order_update", encode(without_key({**order, "seq": seq})), seq)
+    return OutEvent("order_update", encode({**order, "seq": seq}), seq)
 
 
 def master_contract_download(broker: str, status: str, message: str) -> OutEvent:
@@ -100,4 +104,4 @@ def password_change(user: str, status: str, message: str, ip_address: str = "", 
 
 
 def _event(event_type: str, payload: Mapping[str, Any]) -> OutEvent:
-    return OutEvent(event_type, encode(without_key(payload)))
+    return OutEvent(event_type, encode(payload))
