@@ -24,6 +24,9 @@ want util-linux command -v setpriv
 want postgresql has_postgres
 want chromium command -v chromium
 want firefox-esr command -v firefox-esr
+want redis-server command -v redis-server
+want nodejs command -v node
+want npm command -v npm
 # a real Kafka broker for the tests (scripts/kafka); GATEWAY_TEST_KAFKA=skip does without
 if [ "${GATEWAY_TEST_KAFKA:-}" != skip ]; then
   want default-jre-headless has_java

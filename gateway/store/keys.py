@@ -9,6 +9,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+import orjson
 from sqlalchemy import Engine, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from gateway.errors import StoreError
 from gateway.model import User
 from gateway.store.engine import store_errors
+from gateway.store.outbox import NewEvent, append_events, lock_outbox
 from gateway.store.tables import ApiKeyRow, CounterRow, UserRow
 
 #: 256 bits
@@ -107,7 +109,9 @@ class KeyStore:
     def revoke(self, key_id: int) -> bool:
         """Ends a key and its connections; False where it was revoked before. Raises StoreError for an unknown id."""
         with store_errors("revoking a key"), Session(self._engine) as session, session.begin():
-            # taking the number first serialises revocations, so a reader never sees a higher one before a lower
+            # first of all, as everyone who writes events does
+            lock_outbox(session.connection())
+            # taking the number next serialises revocations, so a reader never sees a higher one before a lower
             number = _next_number(session)
             row = session.get(ApiKeyRow, key_id)
             if row is None:
@@ -115,6 +119,8 @@ class KeyStore:
             if row.revoked_at is not None:
                 return False
             row.revoked_at, row.revocation = datetime.now(UTC), number
+            owner = session.get_one(UserRow, row.user_id)
+            _tell(session, owner.name, f"API key ending in {row.ending} was revoked", row.revoked_at)
             return True
 
     def _insert(self, user: str, key: str) -> None:
@@ -122,12 +128,14 @@ class KeyStore:
         for last_try in (False, True):
             try:
                 with Session(self._engine) as session, session.begin():
+                    lock_outbox(session.connection())
                     digest = self._digest(key)
                     if session.scalar(select(ApiKeyRow.id).where(ApiKeyRow.digest == digest)) is not None:
                         raise StoreError("this key is in the store already; a revoked key cannot be used again")
                     now = datetime.now(UTC)
                     owner = _user_row(session, user, now)
                     session.add(ApiKeyRow(user_id=owner.id, digest=digest, ending=key[-4:], created_at=now))
+                    _tell(session, user, f"an API key ending in {key[-4:]} was added", now)
                 return
             except IntegrityError:
                 if last_try:
@@ -135,6 +143,12 @@ class KeyStore:
 
     def _digest(self, key: str) -> str:
         return hmac.new(self._secret, key.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def _tell(session: Session, user: str, message: str, now: datetime) -> None:
+    """Tells the user that his credentials changed (order-events, `password_change`)."""
+    payload = {"user": user, "status": "success", "message": message, "ip_address": "", "user_agent": ""}
+    append_events(session.connection(), [NewEvent(user, "password_change", orjson.dumps(payload).decode(), now)])
 
 
 def _user_row(session: Session, name: str, now: datetime) -> UserRow:

@@ -56,6 +56,7 @@ from gateway.trade.quoting import quote_sources
 from gateway.trade.service import Service
 from gateway.trade.stream import StreamReader
 from gateway.trade.updates import UpdatePublisher
+from gateway.trade.upkeep import Upkeep
 from gateway.trade.writer import Writer
 from publishers.cursors import Outbox
 from publishers.factory import make_publishers
@@ -68,10 +69,6 @@ log = structlog.get_logger(__name__)
 _S: Final = 1_000_000_000
 #: how often the calendar is looked at, s
 _DAY_LOOK_S: Final = 1.0
-#: how often last prices of open positions are stored and masters looked for, s
-_CARE_S: Final = 30.0
-#: how long idempotent answers are kept
-_KEEP: Final = timedelta(days=1)
 #: how long the writer may take for what is queued at a stop, s
 _LAST_COMMITS_S: Final = 1.5
 #: how long the last updates may take to leave, ms
@@ -211,7 +208,8 @@ class TradeApp:
         self.prices.connect(self.stream)
         self.fallback.start()
         self._ends.push_async_callback(self.fallback.stop)
-        for work in (self._each_second(), self._care()):
+        upkeep = Upkeep(self.engine, self.masters, self.writer, self.desk, self.prices, self.now)
+        for work in (self._each_second(), upkeep.run()):
             self._ends.push_async_callback(_ended, asyncio.create_task(work))
         return await self._serve()
 
@@ -333,21 +331,6 @@ class TradeApp:
                 await self.days.run(self.now())
             except Exception:
                 limited(log, "days").exception("the calendar could not be followed")
-
-    async def _care(self) -> None:
-        """Last prices of open positions are stored, new masters read, old answers forgotten."""
-        while True:
-            await asyncio.sleep(_CARE_S)
-            try:
-                now = self.now()
-                places = self.desk.holds.held_by_positions
-                known = [(one, price, now) for one in places if (price := self.prices.last(one)) is not None]
-                self.writer.save_prices(known)
-                self.writer.tidy(now - _KEEP)
-                if await asyncio.to_thread(self.masters.load):
-                    log.info("instrument masters were read", instruments=len(self.masters))
-            except Exception:
-                limited(log, "care").exception("upkeep failed; it is tried again")
 
 
 def reachable(host: str) -> str:

@@ -45,22 +45,23 @@ class Masters:
         self._records: Mapping[Place, InstrumentRecord] = {}
         self._marks: Mapping[str, tuple[int, int]] = {}
 
-    def load(self) -> bool:
-        """Reads what has changed since the last call; says whether something had. Blocks: call it in a thread.
+    def load(self) -> list[str]:
+        """Reads masters that have changed since the last call; their brokers. Blocks: call it in a thread.
 
         A damaged file is left out with an error in the log; what was read of it before counts no more.
         """
         brokers = sorted(stored_brokers(self._home), key=lambda name: (self._rank(name), name))
         marks = {name: _mark(master_path(self._home, name)) for name in brokers}
+        changed = [name for name in brokers if marks[name] != self._marks.get(name)]
         if self._records and marks == self._marks:
-            return False
+            return []
         records: dict[Place, InstrumentRecord] = {}
         for name in brokers:
             self._read(name, records)
         for record in self._own():
             records.setdefault((record.exchange, record.symbol), record)
         self._records, self._marks = records, marks
-        return True
+        return changed
 
     def _rank(self, name: str) -> int:
         return self._prefer.index(name) if name in self._prefer else len(self._prefer)
