@@ -1,9 +1,8 @@
-"""A database for each test; Node's packages and Redis once."""
+"""A database for each test; Redis where one is asked for."""
 
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,27 +13,12 @@ from gateway.store.keys import KeyStore
 from tests import redis_server
 from tests.integration.publishers.site import database
 
-JS = Path(__file__).resolve().parents[2] / "js"
-
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Iterator[tuple[Engine, KeyStore]]:
     engine, store = database(tmp_path)
     yield engine, store
     engine.dispose()
-
-
-@pytest.fixture(scope="session")
-def node_script() -> Path:
-    """`listen.mjs` with its packages beside it. Skips where Node is not installed."""
-    if shutil.which("npm") is None:
-        pytest.skip("Node is not installed (Debian: apt-get install nodejs npm)")
-    installed = JS / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < (JS / "package-lock.json").stat().st_mtime:
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=JS, capture_output=True, text=True, check=False, timeout=110)
-        assert done.returncode == 0, done.stderr
-    return JS / "listen.mjs"
 
 
 @pytest.fixture
