@@ -21,7 +21,6 @@ ADAPTERS: dict[str, str] = {
 
 #: name -> "module:class" of the REST half; feeds that are not here can only stream
 QUOTES: dict[str, str] = {
-    "simulated": "adapters.simulated.quotes:SimulatedQuotes",
     "zerodha": "adapters.zerodha.quotes:KiteQuotes",
 }
 

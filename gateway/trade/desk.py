@@ -67,6 +67,7 @@ class Desk:
         self.faults = 0
         self.fills = 0
         self._writer = writer
+        self._prices = prices
         self._masters = masters
         self._ids = ids
         self._updates = updates
@@ -95,7 +96,7 @@ class Desk:
         """A new transaction of a user, on top of everything the matcher has decided for him so far."""
         while entry.decisions:
             self._decide(entry, entry.decisions.popleft())
-        return Work(entry, self.now(), self._submit)
+        return Work(entry, self.now(), self._submit, self._abandon)
 
     def on_ticks(self, ticks: Sequence[StreamTick]) -> None:
         """Matches ticks in order; what they fill is carried out now, or soon where it is much."""
@@ -125,7 +126,7 @@ class Desk:
         try:
             changes = self._perform(entry, decision)
             if changes.rows:
-                work = Work(entry, self.now(), self._submit)
+                work = Work(entry, self.now(), self._submit, self._abandon)
                 work.do(changes)
                 work.commit()
         except CapacityError:
@@ -148,27 +149,36 @@ class Desk:
         return account.fire_gtt(name, Side(decision[2]), self._masters.find(*instrument), quote, now)
 
     def _submit(self, work: Work) -> asyncio.Future[None]:
+        """Hands a transaction to the writer; where that fails its commands are taken back, and the error goes on."""
         entry, before = work.entry, work.entry.state
+        try:
+            item = self._prepared(work)
+            self._writer.submit(item.transaction)
+        except BaseException:
+            entry.state = before
+            self._abandon(work)
+            raise
+        entry.submitted.append(item)
+        self.holds.follow(entry, item.transaction.rows)
+        for row in item.transaction.rows:
+            self._leave(row)
+        return item.done
+
+    def _prepared(self, work: Work) -> Submitted:
+        entry = work.entry
         told = chain.from_iterable(changes.events for changes in work.changes)
         entry.state, updates = events.of_changes(entry.user_id, entry.state, told)
-        rows = work.rows
         transaction = Transaction(
-            entry.user_id, entry.generation, work.at, rows, [*work.events, *updates], entry.state, work.kept
+            entry.user_id, entry.generation, work.at, work.rows, [*work.events, *updates], entry.state, work.kept
         )
         item = Submitted(transaction, work.changes, self._loop.create_future())
         transaction.done = lambda error: self._done(entry, item, error)
         item.done.add_done_callback(_seen)
-        try:
-            self._writer.submit(transaction)
-        except CapacityError:
-            entry.state = before
-            self._undo(entry, [item])
-            raise
-        entry.submitted.append(item)
-        self.holds.follow(entry, rows)
-        for row in rows:
-            self._leave(row)
-        return item.done
+        return item
+
+    def _abandon(self, work: Work) -> None:
+        """Takes back the commands of a transaction that was never submitted."""
+        self._undo(work.entry, [work.changes])
 
     def _leave(self, row: Row) -> None:
         """What has ended leaves the matcher at once; what rests enters it after its commit."""
@@ -188,21 +198,32 @@ class Desk:
             return
         entry.submitted.popleft()
         entry.committed = transaction.user
+        try:
+            self._committed(entry, transaction)
+        except Exception:
+            # it is in the database, so the caller gets its answer
+            self.faults += 1
+            limited(log, "committed").exception("what was committed was not followed up", user=entry.user_id)
+        if not item.done.done():
+            item.done.set_result(None)
+
+    def _committed(self, entry: Entry, transaction: Transaction) -> None:
+        """Tells of what was committed and lets rest what rests."""
         entry.trades.extend(row for row in transaction.rows if isinstance(row, Trade))
         for event in transaction.events:
             if event.seq is not None:
                 self._updates.publish(entry.user_id, event.payload)
         self._enter(entry, transaction.rows)
-        if not item.done.done():
-            item.done.set_result(None)
 
     def _enter(self, entry: Entry, rows: Iterable[Row]) -> None:
         """Committed orders and GTTs that still stand as they were committed go into the matcher."""
         ledger = entry.account.ledger
         for row in rows:
             if isinstance(row, Order) and ledger.resting.get(row.orderid) is row:
-                decision = self.matching.enter(entry, row)
-                if decision is not None:
+                if self._prices.fresh(Instrument(row.key.exchange, row.key.symbol)) is None:
+                    # what the matcher remembers is older than may count at entry
+                    self.matching.restore(entry, row)
+                elif (decision := self.matching.enter(entry, row)) is not None:
                     self._plan(entry, decision)
             elif isinstance(row, Gtt) and row.active and ledger.gtts.get(row.trigger_id) is row:
                 self.matching.add_gtt(entry, row)
@@ -217,11 +238,11 @@ class Desk:
         entry.generation += 1
         entry.state = entry.committed
         entry.decisions.clear()
-        self._undo(entry, items)
+        self._undo(entry, [item.changes for item in items])
 
-    def _undo(self, entry: Entry, items: Sequence[Submitted]) -> None:
-        for item in reversed(items):
-            for changes in reversed(item.changes):
+    def _undo(self, entry: Entry, done: Sequence[Sequence[Changes]]) -> None:
+        for transaction in reversed(done):
+            for changes in reversed(transaction):
                 entry.account.undo(changes)
         self.holds.renew(entry)
         self.matching.rebuild(entry)

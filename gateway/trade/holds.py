@@ -27,20 +27,20 @@ class Holds:
 
     def follow(self, entry: Entry, rows: Iterable[Row]) -> None:
         """Takes over what rows have become."""
-        for row in rows:
-            need = need_of(row)
-            if need is not None:
-                self._set(entry, *need)
+        needs = [need for row in rows if (need := need_of(row)) is not None]
+        # what begins comes first: a fill must not let go of the instrument between its order and its position
+        for name, instrument in sorted(needs, key=lambda need: need[1] is None):
+            self._set(entry, name, instrument)
 
     def renew(self, entry: Entry) -> None:
         """Makes the user's needs what his account says."""
         ledger = entry.account.ledger
         rows: list[Row] = [*ledger.resting.values(), *ledger.gtts.values(), *ledger.positions.values()]
         wanted = dict(need for row in rows if (need := need_of(row)) is not None)
-        for name in [name for name in entry.needs if wanted.get(name) is None]:
-            self._set(entry, name, None)
         for name, instrument in wanted.items():
             self._set(entry, name, instrument)
+        for name in [name for name in entry.needs if wanted.get(name) is None]:
+            self._set(entry, name, None)
 
     @property
     def instruments(self) -> list[Instrument]:

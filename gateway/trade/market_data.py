@@ -97,6 +97,8 @@ class MarketData:
         self._subscribers: list[Subscriber] = []
         self._holders: dict[Instrument, set[str]] = {}
         self._names: dict[bytes, Instrument] = {}
+        #: instruments that have had a value since they were subscribed; what the matcher knows of others is history
+        self._heard: set[Instrument] = set()
         #: until when (Unix ns) an instrument is kept for questions, and the same for its depth
         self._kept: OrderedDict[Instrument, int] = OrderedDict()
         self._depth: OrderedDict[Instrument, int] = OrderedDict()
@@ -135,6 +137,7 @@ class MarketData:
             self._tell(one, ticks)
         names = self._names
         seen = {name for tick in ticks if (name := names.get(tick[0])) is not None}
+        self._heard |= seen
         for instrument in seen:
             for waiter in self._waiting.pop(instrument, ()):
                 if not waiter.done():
@@ -199,6 +202,7 @@ class MarketData:
             holders.discard(holder)
             if not holders:
                 del self._holders[instrument]
+                self._heard.discard(instrument)
                 self._unwant(instrument, _ALWAYS)
 
     @property
@@ -247,7 +251,7 @@ class MarketData:
 
     def fresh(self, instrument: Instrument) -> Quote | None:
         """See Prices."""
-        found = self._matcher.quote(*instrument)
+        found = self._matcher.quote(*instrument) if instrument in self._heard else None
         if found is None or self._clock_ns() - found[3] > self._max_age_ns:
             return None
         ltp, bid, ask, _ = found
@@ -260,7 +264,7 @@ class MarketData:
 
     def age_s(self, instrument: Instrument) -> float:
         """See Prices."""
-        found = self._matcher.quote(*instrument)
+        found = self._matcher.quote(*instrument) if instrument in self._heard else None
         return max(0.0, (self._clock_ns() - found[3]) / _S) if found else math.inf
 
     async def wait_for(self, instrument: Instrument, wait_s: float = 1.0) -> Quote | None:
@@ -273,7 +277,7 @@ class MarketData:
 
     async def payload(self, instrument: Instrument, mode: Mode, wait_s: float = 1.0) -> Mapping[str, Any] | None:
         """See Prices. Where the instrument was not held, what is known of it is old: a new tick is waited for."""
-        known = instrument in (self._depth if mode is Mode.DEPTH else self._holders)
+        known = instrument in (self._depth if mode is Mode.DEPTH else self._heard)
         self._keep(instrument, depth=mode is Mode.DEPTH)
         deadline = self._loop.time() + wait_s
         if not known:

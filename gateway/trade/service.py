@@ -112,24 +112,32 @@ class Service:
 
         The answer, a refusal too, is kept and told in the transaction that it is the answer of.
         """
-        error: OrderError | None = None
-        answer: dict[str, Any] = {}
         try:
-            answer = await handler(call)
-            error = call.refusal
-        except OrderError as refused:
-            error = refused
-        work = call.start()
-        response = _response(answer, error)
-        work.events.insert(0, order_events.analyzer_update(call.fields, response, call.endpoint))
-        call.entry.state = replace(call.entry.state, logs=call.entry.state.logs + 1)
-        if once is not None:
-            whole = {"status": "success", "mode": ANALYZE, **answer}
-            work.kept = once.refusal(error) if error is not None else once.success(whole)
-        await work.commit()
+            answer, error = await self._handled(call, handler)
+            work = call.start()
+            told = order_events.analyzer_update(call.fields, _response(answer, error), call.endpoint)
+            work.events.insert(0, told)
+            call.entry.state = replace(call.entry.state, logs=call.entry.state.logs + 1)
+            if once is not None:
+                whole = {"status": "success", "mode": ANALYZE, **answer}
+                work.kept = once.refusal(error) if error is not None else once.success(whole)
+            committed = work.commit()
+        except BaseException:
+            # a fault of ours, or a client that went away before anything was submitted: nothing has happened
+            if call.work is not None:
+                call.work.abandon()
+            raise
+        await committed
         if error is not None:
             raise error
         return answer
+
+    async def _handled(self, call: Call, handler: Handler) -> tuple[dict[str, Any], OrderError | None]:
+        try:
+            answer = await handler(call)
+        except OrderError as refused:
+            return {}, refused
+        return answer, call.refusal
 
     async def _toggle(self, call: Call, once: Once | None) -> dict[str, Any]:
         value = call.fields.get("mode")

@@ -63,7 +63,13 @@ class Work:
     Nothing may be awaited between the first `do` and `commit`.
     """
 
-    def __init__(self, entry: Entry, at: datetime, submit: Callable[[Work], asyncio.Future[None]]) -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        at: datetime,
+        submit: Callable[[Work], asyncio.Future[None]],
+        abandon: Callable[[Work], None],
+    ) -> None:
         self.entry = entry
         #: trading time
         self.at = at
@@ -71,6 +77,8 @@ class Work:
         self.events: list[OutEvent] = []
         self.kept: Kept | None = None
         self._submit = submit
+        self._abandon = abandon
+        self._over = False
 
     @property
     def account(self) -> Account:
@@ -101,7 +109,14 @@ class Work:
 
     def commit(self) -> asyncio.Future[None]:
         """Submits it; the future ends once it is committed, or with StoreError. Raises CapacityError."""
+        self._over = True
         return self._submit(self)
+
+    def abandon(self) -> None:
+        """Takes its commands back, unless it was submitted."""
+        if not self._over:
+            self._over = True
+            self._abandon(self)
 
 
 def need_of(row: Row) -> tuple[tuple[object, ...], Instrument | None] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import StoreError
+from gateway.model import Instrument
 from gateway.trade.core.orders import Status
 from gateway.trade.desk import SLICE
 from tests.unit.trade.floor import SBIN, Floor
@@ -242,4 +244,44 @@ async def test_old_prices_are_waited_for() -> None:
     rejected = (await floor.ask("orderbook"))["data"]
     assert rejected["statistics"]["total_rejected_orders"] == 1
     floor.now += timedelta(seconds=1)
+    floor.check()
+
+
+async def test_a_fault_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    floor = Floor()
+    floor.tick(100)
+    await floor.order("BUY", 1, pricetype="LIMIT", price="90")
+    before = floor.desk.users["asha"].account.ledger.funds
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr("gateway.order_events.analyzer_update", broken)
+    with pytest.raises(RuntimeError):
+        await floor.order("BUY", 10)
+    assert floor.desk.users["asha"].account.ledger.funds == before
+    floor.check()
+    monkeypatch.undo()
+    monkeypatch.setattr("gateway.trade.events.order_update", broken)
+    with pytest.raises(RuntimeError):
+        await floor.order("BUY", 10)
+    assert floor.desk.users["asha"].account.ledger.funds == before
+    floor.check()
+
+
+async def test_a_fill_does_not_let_go_of_its_instrument() -> None:
+    floor = Floor()
+    floor.tick(100)
+    await floor.order("BUY", 1, pricetype="LIMIT", price="99")
+    released: list[object] = []
+    release = floor.prices.release
+
+    def noted(holder: str, instruments: Iterable[Instrument]) -> None:
+        released.append(holder)
+        release(holder, instruments)
+
+    floor.prices.release = noted  # type: ignore[method-assign]
+    floor.tick(98)
+    floor.writer.commit()
+    assert not released
     floor.check()

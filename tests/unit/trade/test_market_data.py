@@ -1,5 +1,8 @@
 """Wants, waiting and subscribers of the market data service, on the real matcher and a stream by hand."""
 
+# a Decimal equals an int
+# mypy: disable-error-code="comparison-overlap"
+
 from __future__ import annotations
 
 import asyncio
@@ -199,3 +202,17 @@ async def test_prices_that_look_wrong_are_flagged() -> None:
     hall.tick(5, INFY, timestamp=(hall.ns - 61 * S) / 1e6)
     assert hall.prices.validation.flags[INFY] is Flag.OLD_TIMESTAMP
     assert hall.prices.last(INFY) == 5, "a flag warns, it does not drop"
+
+
+async def test_what_was_known_before_a_subscription_is_history() -> None:
+    hall = Hall()
+    hall.prices.hold("a", [SBIN])
+    hall.tick(100)
+    hall.prices.release("a", [SBIN])
+    hall.prices.hold("a", [SBIN])
+    assert hall.prices.fresh(SBIN) is None, "nobody has followed it meanwhile"
+    assert hall.prices.last(SBIN) == 100
+    hall.tick(90)
+    found = hall.prices.fresh(SBIN)
+    assert found is not None
+    assert found.ltp == 90
