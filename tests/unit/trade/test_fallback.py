@@ -230,7 +230,7 @@ def test_feeds_without_a_rest_half_are_left_out() -> None:
         return FeedConfig(name)
 
     made = quote_sources(["zerodha", "replay", "simulated"], config_of, time.time_ns)
-    assert [source.name for source in made] == asked == ["zerodha", "simulated"]
+    assert [source.name for source in made] == asked == ["zerodha"]
 
 
 # ---- one-off questions ----
