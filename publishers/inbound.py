@@ -33,7 +33,7 @@ _TAKE: Final = 100
 _POLL_MS: Final = 1_000
 #: pause before Kafka or a database that is away is tried again, s
 _RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
-_STOP_S: Final = 5.0
+_STOP_S: Final = 1.5
 
 #: whether a user of this name is known
 Known = Callable[[str], Awaitable[bool]]
@@ -63,7 +63,7 @@ class Inbound:
         self._task = asyncio.create_task(self._run(), name="kafka inbound")
 
     async def stop(self) -> None:
-        """Ends in at most about 5 s. A command that was cut off is found done, or done, after the next start."""
+        """Ends within some 2 s. A command that was cut off is found done, or done, after the next start."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()

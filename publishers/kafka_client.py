@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.config import Settings
 
 #: how long ending a producer may take in all, s
-STOP_S: Final = 5.0
+STOP_S: Final = 2.0
 #: largest record that is sent, bytes; a topic takes 1 MiB with its frame unless told otherwise
 RECORD_MAX: Final = 1_000_000
 #: one line of each kind in so long, s; a broker that is away makes 30 a second

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
 from fastapi import FastAPI
@@ -12,6 +12,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from gateway.api import document
 from gateway.api.answers import JSON, refused
@@ -29,6 +30,28 @@ from gateway.wire import encode
 ROOT: Final = "/api/v1"
 #: pages of this machine; the gateway's own origin needs no permission
 _LOCALHOST: Final = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
+
+
+class Api(FastAPI):
+    """FastAPI with a short way to what it need not look at: it would be half the cost of an order.
+
+    A POST of one of the API's own endpoints that comes from no page of another origin goes straight to `Calls`, which
+    reads, bounds and answers requests itself and never raises. Everything else goes through the framework.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        #: what answers a POST of a path
+        self.straight: dict[str, Callable[[Request], Awaitable[Response]]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        call = self.straight.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if call is None or any(name == b"origin" for name, _ in scope["headers"]):
+            await super().__call__(scope, receive, send)
+            return
+        response = await call(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 class ApiSettings(RateSettings, Protocol):
@@ -53,13 +76,13 @@ def create_app(
     websocket_url: Callable[[], str],
     counts: ApiMetrics | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> FastAPI:
+) -> Api:
     """The application. `look_up` is `Keys.look_up`; `ready` names what /readyz asks; `metrics` renders /metrics.
 
     `counts.registry` belongs into that rendering. `clock` (s) measures limits and the life of kept answers. New rate
     limits are taken over by `app.state.rates.set(settings)`.
     """
-    app = FastAPI(title="OpenAlgo gateway", openapi_url="/openapi.json", docs_url=None, redoc_url=None)
+    app = Api(title="OpenAlgo gateway", openapi_url="/openapi.json", docs_url=None, redoc_url=None)
     rates = Rates(settings, clock)
     calls = Calls(service, look_up, rates, Answers(clock), counts or ApiMetrics())
     app.state.rates, app.state.calls = rates, calls
@@ -75,7 +98,7 @@ def create_app(
     return app
 
 
-def _add(app: FastAPI, calls: Calls, endpoint: Endpoint) -> None:
+def _add(app: Api, calls: Calls, endpoint: Endpoint) -> None:
     async def call(request: Request) -> Response:
         return await calls.answer(request, endpoint.path, endpoint.rate, endpoint.changes)
 
@@ -83,6 +106,7 @@ def _add(app: FastAPI, calls: Calls, endpoint: Endpoint) -> None:
     if endpoint.changes:
         extra["parameters"] = [document.IDEMPOTENCY]
     _route(app, endpoint.path, call, "POST", extra, endpoint.summary, {200: {"model": endpoint.reply}})
+    app.straight[f"{ROOT}/{endpoint.path}"] = call
 
 
 def _add_instruments(app: FastAPI, calls: Calls) -> None:

@@ -63,6 +63,11 @@ class KeyStore:
             row = connection.execute(query).one_or_none()
         return User(user_id=row.name, key_id=row.id) if row else None
 
+    def knows(self, user: str) -> bool:
+        """Whether there is a user of this name. Raises StoreError."""
+        with store_errors("looking a user up"), self._engine.connect() as connection:
+            return connection.scalar(select(UserRow.id).where(UserRow.name == user)) is not None
+
     def revoked_since(self, after_id: int) -> tuple[int, KeyIds]:
         """Newest revocation number and the ids of keys revoked after number `after_id`."""
         query = (

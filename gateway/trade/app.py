@@ -20,6 +20,7 @@ import zmq
 from gateway_matcher import Matcher
 
 from gateway import log as gateway_log
+from gateway import order_events
 from gateway.api.app import create_app
 from gateway.api.keys import Keys
 from gateway.api.metrics import ApiMetrics
@@ -154,7 +155,7 @@ class TradeApp:
         ends.callback(self.updates.stop)
         self.queries = Queries(self.engine)
         ends.callback(self.queries.stop)
-        store = KeyStore(self.engine, self.home.key_secret())
+        store = self.store = KeyStore(self.engine, self.home.key_secret())
         self.keys = Keys(store.verify)
         ends.callback(self.keys.close)
         outbox = Outbox(self.engine)
@@ -209,9 +210,27 @@ class TradeApp:
         self.fallback.start()
         self._ends.push_async_callback(self.fallback.stop)
         upkeep = Upkeep(self.engine, self.masters, self.writer, self.desk, self.prices, self.now)
+        if settings.kafka_inbound:
+            await self._take_commands(upkeep)
         for work in (self._each_second(), upkeep.run()):
             self._ends.push_async_callback(_ended, asyncio.create_task(work))
         return await self._serve()
+
+    async def _take_commands(self, upkeep: Upkeep) -> None:
+        """Orders of another system, from Kafka."""
+        # its libraries are loaded where they are used
+        from publishers.inbound import Inbound
+
+        async def known(user_id: str) -> bool:
+            return await self.queries.run(lambda: self.store.knows(user_id))
+
+        async def reject(user_id: str, endpoint: str, fields: Mapping[str, Any], reason: str) -> None:
+            response = {"status": "error", "message": reason}
+            await upkeep.tell(user_id, [order_events.analyzer_update(fields, response, endpoint)])
+
+        self.inbound = Inbound(self.settings, self.service, known, reject)
+        await self.inbound.start()
+        self._ends.push_async_callback(self.inbound.stop)
 
     async def _last_commits(self) -> None:
         if not await asyncio.to_thread(self.writer.stop, _LAST_COMMITS_S):

@@ -76,9 +76,13 @@ class Upkeep:
         log.info("instrument masters were read", brokers=changed, instruments=len(self._masters))
         text = f"{len(self._masters)} instruments are known"
         told = [order_events.master_contract_download(name, "success", text) for name in changed]
-        await asyncio.to_thread(self._append, told)
+        await self.tell(_ADMIN, told)
 
-    def _append(self, told: Sequence[OutEvent]) -> None:
-        rows = [NewEvent(_ADMIN, one.event_type, one.payload.decode(), self._now()) for one in told]
-        with store_errors("telling of instrument masters"), self._engine.begin() as connection:
+    async def tell(self, user_id: str, told: Sequence[OutEvent]) -> None:
+        """Writes events that belong to no transaction of the desk. Raises StoreError."""
+        rows = [NewEvent(user_id, one.event_type, one.payload.decode(), self._now()) for one in told]
+        await asyncio.to_thread(self._append, rows)
+
+    def _append(self, rows: Sequence[NewEvent]) -> None:
+        with store_errors("writing events"), self._engine.begin() as connection:
             append_events(connection, rows)

@@ -71,7 +71,8 @@ def read_all(address: str, topic: str) -> list[Read]:
                 assert number is not None
                 assert key is not None
                 assert value is not None
-                headers = {name: held for name, held in message.headers() or [] if isinstance(held, bytes)}
+                pairs: Any = message.headers() or []
+                headers = {name: held for name, held in pairs if isinstance(held, bytes)}
                 found.append(Read(number, key.decode(), json.loads(value), headers))
         return found
     finally:

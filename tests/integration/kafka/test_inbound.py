@@ -35,7 +35,7 @@ def produce(broker: Broker, topic: str, *names: str) -> None:
 
 async def until(one: Inbound, **counts: int) -> None:
     async with asyncio.timeout(60):
-        while any(one.counts[name] < count for name, count in counts.items()):
+        while any(one.counts[name] < count for name, count in counts.items()):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
@@ -48,7 +48,7 @@ async def test_commands_are_performed_once_and_none_is_missed_while_away(broker:
     first = Inbound(settings, service, known, reject)
     await first.start()
     async with asyncio.timeout(60):
-        while not first.anchored:
+        while not first.anchored:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     await first.stop()
     produce(broker, topic, "a", "b", "a")

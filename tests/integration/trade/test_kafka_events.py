@@ -5,6 +5,7 @@ GATEWAY_TEST_OUTAGE (s) and GATEWAY_TEST_KILLS make it as long as one likes; the
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from confluent_kafka import Producer
 
 from tests.harness import Gateway
 from tests.integration.kafka.conftest import read_all
@@ -25,6 +27,7 @@ from tests.kafka_server import Broker, kafka
 OUTAGE_S = float(os.environ.get("GATEWAY_TEST_OUTAGE", "6"))
 KILLS = int(os.environ.get("GATEWAY_TEST_KILLS", "3"))
 TOPIC = "from_openalgo_order_events"
+INBOUND = "from_esb_order_events"
 
 
 def committed(home: Path) -> list[tuple[int, str]]:
@@ -70,7 +73,7 @@ class Load:
         self._thread.start()
 
     def _run(self) -> None:
-        order = {"symbol": "SBIN", "exchange": "NSE", "action": "BUY", "quantity": 1}
+        order: dict[str, Any] = {"symbol": "SBIN", "exchange": "NSE", "action": "BUY", "quantity": 1}
         while not self._stop.is_set():
             began = time.monotonic()
             try:
@@ -161,6 +164,43 @@ def test_modes_change_without_loss(tmp_path: Path) -> None:
         numbers = [number for number, _ in in_kafka(broker)]
         assert len(numbers) == len(set(numbers)), "none twice"
         assert told["kafka"] <= set(numbers), "none missing of what was raised while Kafka was chosen"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_commands_of_another_system(tmp_path: Path) -> None:
+    with kafka() as broker, venue(tmp_path, **settings(broker, "BOTH"), KAFKA_INBOUND="true") as running:
+        create_topics(running.gateway)
+        running.price(100)
+        order = {"symbol": "SBIN", "exchange": "NSE", "action": "BUY", "quantity": 3, "pricetype": "LIMIT", "price": 90}
+        eventually(lambda: "kafka inbound connected" in running.gateway.log, 60)
+
+        def send(kind: str, name: str, data: dict[str, Any]) -> None:
+            envelope = {"event_type": kind, "version": "1.0", "user_id": "asha", "event_id": name, "data": data}
+            producer.produce(INBOUND, json.dumps(envelope).encode(), "asha")
+            producer.flush(10)
+
+        def book() -> list[dict[str, Any]]:
+            rows: list[dict[str, Any]] = running.trader.ask("orderbook")["data"]["orders"]
+            return rows
+
+        producer = Producer({"bootstrap.servers": broker.address})
+
+        # the reader begins at the end of the topic, whenever it has found it
+        def sent_again() -> bool:
+            send("place_order", "p1", order)
+            return bool(book())
+
+        eventually(sent_again, 60)
+        for _ in range(3):
+            send("place_order", "p1", order)
+        send("place_order", "p2", {**order, "quantity": "none"})
+        (row,) = book()
+        send("cancel_order", "c1", {"orderid": row["orderid"]})
+        eventually(lambda: book()[0]["order_status"] == "cancelled", 30)
+        assert len(book()) == 1, "the same event places nothing twice"
+        refused = "quantity is 'none'"
+        eventually(lambda: any(refused in json.dumps(one.event) for one in read_all(broker.address, TOPIC)), 30)
 
 
 def test_a_kafka_mode_needs_its_settings(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ async def test_a_command_is_performed_once_and_without_a_key() -> None:
     service, rejects = Service(), list[str]()
     one = inbound(service, rejects)
     for _ in range(3):
-        await one._take(Message())  # type: ignore[arg-type]
+        await one._take(Message())
     assert service.calls == [("asha", "placeorder", {"symbol": "SBIN", "quantity": "1"})]
     assert one.counts == {"executed": 1, "repeated": 2}
 
@@ -89,11 +89,11 @@ async def test_refusals_are_told_and_final() -> None:
     service, rejects = Service(), list[str]()
     one = inbound(service, rejects)
     service.errors = [InvalidError("quantity is 0", "quantity")]
-    await one._take(Message())  # type: ignore[arg-type]
-    await one._take(Message())  # type: ignore[arg-type]
+    await one._take(Message())
+    await one._take(Message())
     assert (len(service.calls), rejects) == (1, [])
     service.errors, service.tell = [InvalidError("mode is live", "mode")], False
-    await one._take(Message(event_id="e-2"))  # type: ignore[arg-type]
+    await one._take(Message(event_id="e-2"))
     assert rejects == ["mode is live"]
     assert one.counts == {"rejected": 2, "repeated": 1}
 
@@ -103,7 +103,7 @@ async def test_a_database_that_is_away_is_waited_for() -> None:
     service = Service()
     one = inbound(service, [])
     service.errors = [StoreError("away"), StoreError("away")]
-    await one._take(Message())  # type: ignore[arg-type]
+    await one._take(Message())
     assert len(service.calls) == 3
     assert one.counts == {"executed": 1}
 
@@ -112,8 +112,8 @@ async def test_a_database_that_is_away_is_waited_for() -> None:
 async def test_unknown_users_and_malformed_messages_are_skipped_and_counted() -> None:
     service = Service()
     one = inbound(service, [])
-    await one._take(Message(user_id="mallory"))  # type: ignore[arg-type]
-    await one._take(Message(data=None))  # type: ignore[arg-type]
+    await one._take(Message(user_id="mallory"))
+    await one._take(Message(data=None))
     assert service.calls == []
     assert one.counts == {"unknown_user": 1, "malformed": 1}
 
