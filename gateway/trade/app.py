@@ -212,6 +212,7 @@ class TradeApp:
         upkeep = Upkeep(self.engine, self.masters, self.writer, self.desk, self.prices, self.now)
         if settings.kafka_inbound:
             await self._take_commands(upkeep)
+        self._ends.callback(upkeep.save)
         for work in (self._each_second(), upkeep.run()):
             self._ends.push_async_callback(_ended, asyncio.create_task(work))
         return await self._serve()

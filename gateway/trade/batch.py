@@ -13,6 +13,7 @@ from gateway.store.trade_tables import (
     GttRow,
     HoldingRow,
     IdempotencyRow,
+    LastPriceRow,
     OrderRow,
     OutboxRow,
     PositionRow,
@@ -27,7 +28,7 @@ from gateway.trade.rows import TABLE_OF, Fields, fields_of
 
 #: tables whose rows have versions: the newest wins
 UPSERTED: Final[tuple[type[Base], ...]] = (
-    OrderRow, PositionRow, HoldingRow, FundsRow, GttRow, DailyPnlRow, TradeUserRow,
+    OrderRow, PositionRow, HoldingRow, FundsRow, GttRow, DailyPnlRow, TradeUserRow, LastPriceRow,
 )  # fmt: skip
 #: tables whose rows are added once; the database refuses a second one
 INSERTED: Final[tuple[type[Base], ...]] = (TradeRow, SettlementRow, IdempotencyRow, OutboxRow)
@@ -46,12 +47,16 @@ def gather(transactions: Sequence[Transaction], number: int) -> Rows:
     newest: dict[tuple[Any, ...], Row] = {}
     days: dict[tuple[str, int, date], Fields] = {}
     users: dict[str, Fields] = {}
+    prices: dict[tuple[str, str], Fields] = {}
     for one in transactions:
         user = one.user_id
         for row in one.rows:
             if isinstance(row, Trade | Settlement):
                 number += 1
                 rows[TABLE_OF[type(row)]].append(fields_of(user, row, number))
+                if isinstance(row, Trade):
+                    # what a position was opened at is a price to settle it at, whatever dies before the next one
+                    prices[row.key.exchange, row.key.symbol] = _price(row)
                 continue
             newest[(user, *identity(row))] = row
             if isinstance(row, Funds) and row.day != date.min:
@@ -62,7 +67,12 @@ def gather(transactions: Sequence[Transaction], number: int) -> Rows:
         rows[TABLE_OF[type(row)]].append(fields_of(name[0], row))
     rows[DailyPnlRow].extend(days.values())
     rows[TradeUserRow].extend(users.values())
+    rows[LastPriceRow].extend(prices.values())
     return rows
+
+
+def _price(trade: Trade) -> Fields:
+    return {"exchange": trade.key.exchange, "symbol": trade.key.symbol, "ltp": trade.price, "at": trade.at}
 
 
 def _daily(user: str, funds: Funds) -> Fields:

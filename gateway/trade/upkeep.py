@@ -56,13 +56,13 @@ class Upkeep:
             await asyncio.sleep(_LOOK_S)
             try:
                 if count % _PRICES_EVERY == 0:
-                    self._save()
+                    self.save()
                 await self._read_masters()
             except Exception:
                 limited(log, "upkeep").exception("upkeep failed; it is tried again")
 
-    def _save(self) -> None:
-        """Settlement after a restart needs the last prices of what is open."""
+    def save(self) -> None:
+        """Stores the last prices of what is open: settlement after a restart needs them."""
         now, last = self._now(), self._prices.last
         places = self._desk.holds.held_by_positions
         self._writer.save_prices([(one, price, now) for one in places if (price := last(one)) is not None])

@@ -132,7 +132,7 @@ def venue(folder: Path, **settings: str) -> Iterator[Venue]:
     """A running gateway without a feed."""
     master = folder / "master.csv"
     master.write_text(MASTER, "utf-8")
-    gateway = Gateway("--feed", "none", home=folder / "home", CLOCK_START=NOON, **{**OPEN, **settings})
+    gateway = Gateway("--feed", "none", home=folder / "home", **{"CLOCK_START": NOON, **OPEN, **settings})
     (folder / "home").mkdir(parents=True, exist_ok=True)
     loaded = gateway.command("instruments", "load", "common", str(master))
     assert loaded.returncode == 0, loaded.stderr
