@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 
@@ -64,8 +65,11 @@ class Window:
         return asdict(self)
 
 
-def window(server: Running, load: Load) -> Window:
-    """Brings readers up, publishes, and reads the server's CPU before and after."""
+def window(server: Running, load: Load, during: Callable[[], None] | None = None) -> Window:
+    """Brings readers up, publishes, and reads the server's CPU before and after.
+
+    `during` runs in a thread beside the publisher, from its start; the window ends after both. Its error is raised.
+    """
     readers = tool.spawn(
         "readers",
         key=server.key,
@@ -83,14 +87,18 @@ def window(server: Running, load: Load) -> Window:
         try:
             tool.next_line(readers)
             before = server.cpu_ns()
-            published = tool.run(
-                "publish",
-                address=f"127.0.0.1:{server.zmq_port}",
-                rate=load.rate,
-                seconds=load.seconds,
-                symbols=load.symbols,
-                payload=load.payload,
-            )
+            with ThreadPoolExecutor(1) as beside:
+                task = beside.submit(during) if during else None
+                published = tool.run(
+                    "publish",
+                    address=f"127.0.0.1:{server.zmq_port}",
+                    rate=load.rate,
+                    seconds=load.seconds,
+                    symbols=load.symbols,
+                    payload=load.payload,
+                )
+                if task is not None:
+                    task.result()
             read = tool.next_line(readers)
             used = server.cpu_ns() - before
         finally:

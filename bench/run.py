@@ -20,8 +20,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import tool
-from bench.cases import ALL, CASES, Effort, Outcome, Row
+from bench import cases, tool, trade_cases
+from bench.cases import ALL, Effort, Outcome, Row
+
+CASES = {**cases.CASES, **trade_cases.CASES}
 
 RESULTS = Path(__file__).parent / "results"
 BUSY = 0.7

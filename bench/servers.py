@@ -74,7 +74,7 @@ def gateway(
     """
     ws_port, zmq_port = free_ports(2)
     with tempfile.TemporaryDirectory(prefix="gateway-bench-") as home:
-        environment = _environment(
+        environment = clean_environment(
             GATEWAY_HOME=home,
             WEBSOCKET_HOST="127.0.0.1",
             WEBSOCKET_PORT=str(ws_port),
@@ -134,10 +134,11 @@ def _process(command: Sequence[str], environment: dict[str, str]) -> Iterator[su
             error.add_note(f"{command[-1]}: {log.read()[-2000:].decode(errors='replace')}")
             raise
         finally:
-            _end(process)
+            end(process)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Stops a server; kills it where it does not follow."""
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(8)
@@ -154,7 +155,7 @@ def _prepared_home() -> tuple[Path, str]:
     done = subprocess.run(
         [sys.executable, "-m", "gateway", "keys", "add", "bench"],
         cwd=ROOT,
-        env=_environment(GATEWAY_HOME=str(home)),
+        env=clean_environment(GATEWAY_HOME=str(home)),
         capture_output=True,
         text=True,
     )
@@ -163,9 +164,10 @@ def _prepared_home() -> tuple[Path, str]:
     return home, done.stdout.strip()
 
 
-def _environment(**settings: str) -> dict[str, str]:
+def clean_environment(**settings: str) -> dict[str, str]:
     """The machine's environment without settings of a gateway, plus `settings`."""
-    ours = ("GATEWAY_", "WEBSOCKET_", "WS_", "ZMQ_", "TICK_", "SIMULATED_", "DATABASE_", "LOG_")
+    process = ("GATEWAY_", "WEBSOCKET_", "WS_", "ZMQ_", "TICK_", "SIMULATED_", "DATABASE_", "LOG_")
+    ours = (*process, "API_", "ORDER_", "SMART_", "SANDBOX_", "CLOCK_")
     return {**{name: value for name, value in os.environ.items() if not name.startswith(ours)}, **settings}
 
 
