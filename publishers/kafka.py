@@ -36,6 +36,7 @@ class KafkaPublisher(EventPublisher):
     """Feeds one topic. Used by one relay: calls do not overlap."""
 
     name: ClassVar[str] = "kafka"
+    batch: ClassVar[int] = EVENTS_MAX
 
     def __init__(self, settings: Settings) -> None:
         quiet()

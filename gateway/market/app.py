@@ -28,6 +28,7 @@ from gateway.market.feeds import FeedManager, TrackedSink
 from gateway.market.keys import Keys
 from gateway.market.metrics import MarketCollector, exposition
 from gateway.market.pages import Pages
+from gateway.market.slices import ask_for_short_slices
 from gateway.market.tick_stream import TickStream
 from gateway.model import FeedStatus
 from gateway.store.changes import change_detector
@@ -78,6 +79,8 @@ class EngineSink:
 def run(settings: Settings) -> int:
     """Runs the market process until SIGTERM or SIGINT; returns the exit code."""
     raise_file_limit()
+    # before any thread is made: they inherit it
+    ask_for_short_slices()
     logging.getLogger("picows").setLevel(logging.WARNING)
     return uvloop.run(MarketApp(settings).run())
 
