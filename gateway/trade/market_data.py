@@ -142,7 +142,8 @@ class MarketData:
             for waiter in self._waiting.pop(instrument, ()):
                 if not waiter.done():
                     waiter.set_result(None)
-        self.validation.look(seen, self._clock_ns())
+        live = {name for tick in ticks if not tick[3] and (name := names.get(tick[0])) is not None}
+        self.validation.look(live, self._clock_ns())
 
     inject = on_ticks
 

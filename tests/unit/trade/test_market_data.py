@@ -204,6 +204,14 @@ async def test_prices_that_look_wrong_are_flagged() -> None:
     assert hall.prices.last(INFY) == 5, "a flag warns, it does not drop"
 
 
+async def test_a_last_value_said_again_is_not_flagged() -> None:
+    hall = Hall()
+    hall.prices.hold("a", [SBIN])
+    topic, payload, arrival_ns, _ = hall.tick(100)
+    hall.prices.on_ticks([(topic, payload, arrival_ns, True)])
+    assert not hall.prices.validation.flags
+
+
 async def test_what_was_known_before_a_subscription_is_history() -> None:
     hall = Hall()
     hall.prices.hold("a", [SBIN])
