@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from sqlalchemy import Engine
+
 from gateway.config import load_settings
 from gateway.home import Home
 from gateway.store.keys import KeyStore
@@ -93,14 +95,19 @@ class Gateway:
 
     def add_key(self, user: str, key: str | None = None) -> str:
         """A new API key for `user`, straight into the gateway's database."""
-        store = self.keys()
-        return store.add(user, key)
+        engine = self._engine()
+        try:
+            return KeyStore(engine, Home(self.home).key_secret()).add(user, key)
+        finally:
+            engine.dispose()
 
     def keys(self) -> KeyStore:
         """The gateway's key store."""
+        return KeyStore(self._engine(), Home(self.home).key_secret())
+
+    def _engine(self) -> Engine:
         url = self.variables.get("DATABASE_URL", f"sqlite:///{self.home}/gateway.db")
-        home = Home(self.home)
-        return KeyStore(open_store(load_settings(database_url=url).database_url, home), home.key_secret())
+        return open_store(load_settings(database_url=url).database_url, Home(self.home))
 
     def command(self, *arguments: str, text: str = "", timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Runs another `gateway` command on the same home."""

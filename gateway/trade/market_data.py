@@ -145,8 +145,6 @@ class MarketData:
         live = {name for tick in ticks if not tick[3] and (name := names.get(tick[0])) is not None}
         self.validation.look(live, self._clock_ns())
 
-    inject = on_ticks
-
     def instruments_of(self, ticks: Sequence[StreamTick]) -> set[Instrument]:
         """The held instruments that ticks are of."""
         return {name for tick in ticks if (name := self._names.get(tick[0])) is not None}
